@@ -1,0 +1,53 @@
+# Every command a developer or CI needs. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := PKaKey/engine PKaKey/signers PKaKey/events PKaKey/server ddt
+LOCK := PKaKey/requirements.txt ddt/requirements.txt requirements-build.txt
+SOURCES := $(PACKAGES) e2e bench tests conftest.py
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test check format bench lock clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+# The stamp is newer than what it was made from, or the environment is set up again.
+$(VENV)/.installed: $(LOCK) $(addsuffix /pyproject.toml,$(PACKAGES)) bin/set-up
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh bin/set-up $(PACKAGES)
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	@echo "Installing what the checks and tests need …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+up: $(VENV)/.installed ## Set up the environment when needed, then start the platform
+	@$(BIN)/ddt up
+
+down: ## Stop the platform; no process is left
+	@test ! -x $(BIN)/ddt || $(BIN)/ddt down
+
+test: $(VENV)/.installed-dev ## Run the tests (a real PostgreSQL, Valkey, Traefik and Chromium)
+	@sh bin/browser
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-dev ## Lint, format, types, import contracts, migrations
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy $(addsuffix /src,$(PACKAGES)) e2e bench tests conftest.py
+	@$(BIN)/lint-imports --no-cache
+	@DJANGO_SETTINGS_MODULE=pkakey.config.settings_test $(BIN)/python -m django makemigrations --check --dry-run
+
+format: $(VENV)/.installed-dev ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+bench: $(VENV)/.installed-dev ## Measure a running platform through its gateway
+	@$(BIN)/python -m bench
+
+lock: $(VENV)/.installed-dev ## Lock the requirement files again, with hashes and without addresses
+	@sh bin/lock
+
+clean: ## Remove the environment and the caches, not the platform's state
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache artifacts
