@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+LINTER = Path(sys.executable).with_name("lint-imports")
 SOURCES = {
     "pkakey_engine": "PKaKey/engine/src",
     "pkakey_signers": "PKaKey/signers/src",
@@ -18,8 +19,12 @@ SOURCES = {
 }
 
 VIOLATIONS = [
-    pytest.param("pkakey_engine", "x.py", "import pkakey_signers", "Distributions", id="engine-signers"),
-    pytest.param("pkakey_events", "x.py", "import pkakey_engine", "Distributions", id="events-engine"),
+    pytest.param(
+        "pkakey_engine", "x.py", "import pkakey_signers", "Distributions", id="engine-signers"
+    ),
+    pytest.param(
+        "pkakey_events", "x.py", "import pkakey_engine", "Distributions", id="events-engine"
+    ),
     pytest.param("pkakey_signers", "x.py", "import pkakey", "Distributions", id="signers-server"),
     pytest.param("pkakey_engine", "x.py", "import django", "pure", id="engine-django"),
     pytest.param("pkakey_engine", "x.py", "import socket", "pure", id="engine-network"),
@@ -37,7 +42,12 @@ VIOLATIONS = [
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(str(folder / name) for name in SOURCES)
     return subprocess.run(
-        [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--config", ROOT / "pyproject.toml"],
+        [
+            Path(sys.executable).with_name("lint-imports"),
+            "--no-cache",
+            "--config",
+            ROOT / "pyproject.toml",
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": path, "COLUMNS": "200"},
         capture_output=True,

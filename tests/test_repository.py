@@ -7,13 +7,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ["PKaKey/requirements.txt", "ddt/requirements.txt", "requirements-build.txt", "requirements-dev.txt"]
+LOCKS = [
+    "PKaKey/requirements.txt",
+    "ddt/requirements.txt",
+    "requirements-build.txt",
+    "requirements-dev.txt",
+]
 LONGEST_FILE = 600
 
 
 def tracked(*patterns: str) -> list[Path]:
     listing = subprocess.run(
-        ["git", "ls-files", "-z", "--", *patterns], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-z", "--", *patterns],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     return [ROOT / name for name in listing.split("\0") if name and (ROOT / name).is_file()]
 
@@ -43,11 +52,12 @@ def test_no_module_is_a_home_for_whatever_had_none() -> None:
 
 
 def test_every_link_between_the_documents_leads_somewhere() -> None:
-    dead = []
-    for page in tracked("*.md"):
-        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
-            if not re.match(r"[a-z]+:", target) and not (page.parent / target).exists():
-                dead.append(f"{page.relative_to(ROOT)}: {target}")
+    dead = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in tracked("*.md")
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+        if not re.match(r"[a-z]+:", target) and not (page.parent / target).exists()
+    ]
     assert not dead
 
 

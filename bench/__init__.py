@@ -1,0 +1,1 @@
+"""Benchmarks of a running platform, through its gateway: `make bench`."""
