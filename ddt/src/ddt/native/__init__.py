@@ -1,0 +1,1 @@
+"""The native runner: real servers from wheels, started and watched without Docker and root."""
