@@ -16,6 +16,7 @@ import sys
 
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 REFUSED = 97
 ORPHANED = 98
 
@@ -50,6 +51,16 @@ def become(account: str) -> None:
     os.setuid(entry.pw_uid)
 
 
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent dies (prctl(2)), so that they can be ended."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with_parent(number: int) -> None:
+    """Ask the kernel to send this process the signal when its parent dies."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
 def main(arguments: list[str]) -> int:  # noqa: RET503  # execv does not return.
     """Obey the options and replace this process; returns only on failure."""
     split = arguments.index("--")
@@ -65,7 +76,7 @@ def main(arguments: list[str]) -> int:  # noqa: RET503  # execv does not return.
         return REFUSED
     # A change of credentials clears the setting, so it comes after them (prctl(2)).
     if "--death-signal" in options:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(options["--death-signal"]), 0, 0, 0)
+        die_with_parent(int(options["--death-signal"]))
     # The parent may have died before the kernel knew what to send.
     if "--parent" in options and os.getppid() != int(options["--parent"]):
         return ORPHANED

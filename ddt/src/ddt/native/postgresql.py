@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import psycopg
 
 from ddt.errors import TroubleError
@@ -152,6 +153,24 @@ def initialise(data: Path, password_file: Path) -> None:
         )
     data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft.rename(data)
+
+
+def forget_stale_lock(data: Path) -> None:
+    """Remove a postmaster.pid whose process is gone, or is another program by now.
+
+    Only for the holder of the home's lock: no server of ours can be running.
+    """
+    lock = data / "postmaster.pid"
+    try:
+        pid = int(lock.read_text(encoding="ascii").splitlines()[0])
+        words = psutil.Process(pid).cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess, ValueError, IndexError):
+        lock.unlink(missing_ok=True)
+    except (OSError, psutil.AccessDenied):
+        return
+    else:
+        if str(data) not in words:
+            lock.unlink(missing_ok=True)
 
 
 def environment() -> dict[str, str]:

