@@ -1,0 +1,41 @@
+"""Binds the use cases to what they need from outside; the only place that knows both."""
+
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+from pkakey_signers.client import SignerClient
+
+from pkakey.config.env import Env
+from pkakey.services import Services
+from pkakey.services.outside import Outside
+
+
+@cache
+def services() -> Services:
+    """Return this process's use cases; connections are opened at their first use."""
+    env: Env | None = getattr(settings, "ENV", None)
+    if env is None:
+        # Tests and tools: whoever needs a signer or Redis hands in their own `Outside`.
+        return Services(
+            Outside(
+                signer=SignerClient(Path(settings.MEDIA_ROOT) / "no-signer.sock"),
+                redis_url="redis://127.0.0.1:1/0",
+                domain="theddt.localhost",
+                http_port=8080,
+                https_port=8443,
+                gateway_tls_dir=None,
+                secrets_dir=None,
+            )
+        )
+    return Services(
+        Outside(
+            signer=SignerClient(env.signer_socket),
+            redis_url=env.redis_url_with_password,
+            domain=env.domain,
+            http_port=env.http_port,
+            https_port=env.https_port,
+            gateway_tls_dir=env.gateway_tls_dir,
+            secrets_dir=env.secrets_dir,
+        )
+    )

@@ -1,0 +1,1 @@
+"""The fronts: each turns one wire form into service calls and back."""

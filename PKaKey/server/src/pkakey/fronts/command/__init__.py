@@ -1,0 +1,1 @@
+"""The management commands; each is a thin call of one use case."""

@@ -1,0 +1,1 @@
+"""Reads: each selector takes the principal, opens its own transaction and returns values."""

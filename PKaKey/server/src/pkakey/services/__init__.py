@@ -1,0 +1,232 @@
+"""The use cases. Fronts get a `Services` as `request.services`; only services and selectors
+open transactions.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pkakey_engine.revocation import RevocationReason
+
+from pkakey.services import authority_creation, bootstrapping, crl_publishing, expiry
+from pkakey.services import gateway_certificate, issuance, namespaces, ocsp_responders, people
+from pkakey.services import reconciliation, relaying, revocation, tokens
+from pkakey.services.outside import Outside
+from pkakey.services.principals import Principal, principal_of_user
+from pkakey.services.results import (
+    CreatedAuthority,
+    IssuedCertificate,
+    NewToken,
+    Preview,
+    PublishedCRL,
+    RevokedCertificate,
+)
+
+__all__ = [
+    "CreatedAuthority",
+    "IssuedCertificate",
+    "NewToken",
+    "Outside",
+    "Preview",
+    "Principal",
+    "PublishedCRL",
+    "RevocationReason",
+    "RevokedCertificate",
+    "Services",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every use case, bound to what it needs from outside."""
+
+    outside: Outside
+
+    def issue_certificate(
+        self,
+        *,
+        principal: Principal,
+        csr: bytes,
+        profile: str,
+        now: datetime,
+        source: str,
+        authority_id: UUID | None = None,
+        idempotency_key: str | None = None,
+    ) -> IssuedCertificate:
+        """Issue a certificate for a CSR in PEM or DER; `source`: api, portal, cli, gateway.
+
+        Raises `NotPermitted`, `NotFound("authority")`, the engine's `Refused`,
+        `Conflict("idempotency.key-reused")`, `Unauthenticated`, `ServiceUnavailable`.
+        """
+        return issuance.issue_certificate(
+            self.outside,
+            principal=principal,
+            csr=csr,
+            profile=profile,
+            now=now,
+            source=source,
+            authority_id=authority_id,
+            idempotency_key=idempotency_key,
+        )
+
+    def preview_certificate(
+        self,
+        *,
+        principal: Principal,
+        csr: bytes,
+        profile: str,
+        now: datetime,
+        authority_id: UUID | None = None,
+    ) -> Preview:
+        """Return exactly what would be issued; stores nothing. Raises as `issue_certificate`."""
+        return issuance.preview_certificate(
+            self.outside,
+            principal=principal,
+            csr=csr,
+            profile=profile,
+            now=now,
+            authority_id=authority_id,
+        )
+
+    def revoke_certificate(
+        self,
+        *,
+        principal: Principal,
+        serial_number: str,
+        reason: str,
+        now: datetime,
+        authority_id: UUID | None = None,
+    ) -> RevokedCertificate:
+        """Revoke for good, and publish a CRL that says so before returning.
+
+        Raises `NotPermitted`, `NotFound("certificate")`, `Refused` (revocation.*).
+        """
+        return revocation.revoke_certificate(
+            self.outside,
+            principal=principal,
+            serial_number=serial_number,
+            reason=reason,
+            now=now,
+            authority_id=authority_id,
+        )
+
+    def create_authority(
+        self,
+        *,
+        principal: Principal,
+        common_name: str,
+        organization: str,
+        profile: str,
+        parent_id: UUID | None,
+        algorithm: str,
+        now: datetime,
+    ) -> CreatedAuthority:
+        """Create an authority: key in the signer, certificate, OCSP responder and first CRL.
+
+        With the same name again it finishes a half-made one; `Conflict("authority.exists")` for
+        a finished one. Raises `NotPermitted`, `NotFound("authority")`, `Refused`.
+        """
+        return authority_creation.create_authority(
+            self.outside,
+            principal=principal,
+            common_name=common_name,
+            organization=organization,
+            profile=profile,
+            parent_id=parent_id,
+            algorithm=algorithm,
+            now=now,
+        )
+
+    def publish_crl(self, *, authority_id: UUID, now: datetime) -> PublishedCRL:
+        """Sign and store a new full CRL; raises `NotFound("authority")`."""
+        return crl_publishing.publish_crl(self.outside, authority_id=authority_id, now=now)
+
+    def publish_due_crls(self, *, now: datetime) -> int:
+        """Publish a CRL for each authority whose last one is past half of its time."""
+        return crl_publishing.publish_due_crls(self.outside, now=now)
+
+    def renew_ocsp_responders(self, *, now: datetime) -> int:
+        """Give each authority a fresh responder certificate when its last third has begun."""
+        return ocsp_responders.renew_ocsp_responders(self.outside, now=now)
+
+    def reconcile_intents(self, *, now: datetime) -> int:
+        """Finish or abandon each intent that has been open for a minute; return how many."""
+        return reconciliation.reconcile_intents(self.outside, now=now)
+
+    def relay_outbox(self, *, now: datetime) -> int:
+        """Send what waits in the outbox to the event stream, oldest first; return how many."""
+        return relaying.relay_outbox(self.outside, now=now)
+
+    def announce_expiring(self, *, now: datetime) -> int:
+        """Announce each certificate that ends in 30, 14, 7 and 1 days, once each."""
+        return expiry.announce_expiring(now=now)
+
+    def renew_gateway_certificate(self, *, now: datetime) -> bool:
+        """Write a new gateway certificate when there is none or two thirds have passed."""
+        return gateway_certificate.renew_gateway_certificate(self.outside, now=now)
+
+    def create_token(
+        self,
+        *,
+        principal: Principal,
+        name: str,
+        scopes: list[str] | tuple[str, ...] | frozenset[str],
+        expires_at: datetime | None,
+        now: datetime,
+    ) -> NewToken:
+        """Create an API token with at most the principal's own permissions.
+
+        Without `expires_at` it lives 90 days; at most a year. Raises `NotPermitted`, and
+        `Conflict` (token.scope, token.expiry, token.name).
+        """
+        return tokens.create_token(
+            principal=principal, name=name, scopes=scopes, expires_at=expires_at, now=now
+        )
+
+    def revoke_token(self, *, principal: Principal, token_id: UUID, now: datetime) -> None:
+        """Revoke a token at once; a second time changes nothing. Raises `NotFound("token")`."""
+        tokens.revoke_token(principal=principal, token_id=token_id, now=now)
+
+    def authenticate_token(self, token: str, now: datetime, request_id: str = "") -> Principal:
+        """Return the token's principal; raises `Unauthenticated` with the reason."""
+        return tokens.authenticate_token(token, now, request_id)
+
+    def principal_of_user(
+        self, *, user_id: int, namespace_id: UUID | None = None, request_id: str = ""
+    ) -> Principal:
+        """Return a signed-in person's principal; raises `NotPermitted("namespace:member")`."""
+        return principal_of_user(
+            user_id=user_id, namespace_id=namespace_id, request_id=request_id
+        )
+
+    def create_namespace(self, *, slug: str, name: str, now: datetime) -> UUID:
+        """Create a namespace with profiles and a grant on the shared issuing authority."""
+        return namespaces.create_namespace(slug=slug, name=name, now=now)
+
+    def create_user(
+        self,
+        *,
+        username: str,
+        email: str,
+        roles: list[str],
+        namespace: str,
+        now: datetime,
+        password: str | None = None,
+    ) -> str:
+        """Create a person and return the one-time password that must be changed."""
+        return people.create_user(
+            username=username,
+            email=email,
+            roles=roles,
+            namespace=namespace,
+            now=now,
+            password=password,
+        )
+
+    def reset_password(self, *, username: str) -> str:
+        """Give a person a new one-time password and return it; raises `NotFound("user")`."""
+        return people.reset_password(username=username)
+
+    def bootstrap(self, *, now: datetime) -> bootstrapping.Bootstrapped:
+        """Make the first start's content; whatever is there already stays as it is."""
+        return bootstrapping.bootstrap(self.outside, now=now)

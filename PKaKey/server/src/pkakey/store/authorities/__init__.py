@@ -1,0 +1,1 @@
+"""Authorities, their grants, OCSP responders and CRLs."""

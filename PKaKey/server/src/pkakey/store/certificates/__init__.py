@@ -1,0 +1,1 @@
+"""Certificates, the intents that came before them, and idempotency keys."""

@@ -1,0 +1,1 @@
+"""Namespaces: who owns each row, and who belongs to them."""

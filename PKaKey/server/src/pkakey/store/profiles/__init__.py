@@ -1,0 +1,1 @@
+"""Profiles: versioned rules for one kind of certificate."""

@@ -1,0 +1,1 @@
+"""API tokens, of which only a digest is kept."""
