@@ -22,15 +22,12 @@ from pkakey_signers.software_keystore import SoftwareKeystore
 _HOUSEKEEPING_SECONDS = 1.0
 _RESPONSE_LOG_BYTES = 64 * 1024 * 1024
 _PR_SET_DUMPABLE = 4
-# With the usual 5 ms a thread that parses makes those wait that only pass an answer on.
-_SWITCH_INTERVAL_SECONDS = 0.001
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; return 0 then, or 1 with a sentence when it must not start."""
     options = _parser().parse_args(arguments)
     _harden()
-    sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     try:
         _run(options)
     except StartRefused as error:

@@ -54,14 +54,6 @@ class Combiner(Generic[Question, Answer]):
             raise ticket.failure
         return ticket.answers[0]
 
-    def run_alone(self, action: Callable[[], None]) -> bool:
-        """Run ``action`` unless work is under way; none begins meanwhile. Return whether it ran."""
-        with self._lock:
-            if self._is_led:
-                return False
-            action()
-            return True
-
     def _lead(self, own: _Ticket[Question, Answer]) -> None:
         with self._lock:
             batch, self._waiting = self._waiting, []

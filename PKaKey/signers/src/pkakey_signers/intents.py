@@ -1,5 +1,6 @@
 """The signer's own look at the recorded intents, past the process that asks it to sign."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,7 +8,6 @@ from uuid import UUID
 
 import psycopg
 
-from pkakey_signers.combining import Combiner
 from pkakey_signers.errors import SignerRefusal, SignerRefused
 
 _QUERY = """
@@ -31,8 +31,8 @@ class SigningIntent:
 class IntentSource(Protocol):
     """Where intents are looked up. May be called from any thread."""
 
-    def find(self, intent_id: UUID) -> SigningIntent | None:
-        """Return the intent, None when there is none; raises ``intents.unavailable``."""
+    def find_all(self, intent_ids: Sequence[UUID]) -> Sequence[SigningIntent | None]:
+        """Return for each id its intent, or None; raises ``intents.unavailable``."""
 
     def problem(self) -> str | None:
         """Return a sentence when intents cannot be looked up now, else None."""
@@ -41,33 +41,32 @@ class IntentSource(Protocol):
 class DatabaseIntents:
     """Asks PostgreSQL's function ``intents.signing_intent(uuid)`` with a role of its own.
 
-    Keeps one connection, on which requests that come together share a round trip. A lost one is
-    replaced and the question asked once more. Fails closed.
+    Keeps one connection; a lost one is replaced and the question asked once more. Fails closed.
     """
 
     def __init__(self, database_url: str, password: str | None) -> None:
         self._database_url = database_url
         self._password = password
         self._connection: psycopg.Connection | None = None
-        self._combiner: Combiner[UUID, SigningIntent | None] = Combiner(self._find_all)
+        self._lock = threading.Lock()
 
-    def find(self, intent_id: UUID) -> SigningIntent | None:
-        """Return the intent, None when there is none; raises ``intents.unavailable``."""
-        return self._combiner.ask(intent_id)
+    def find_all(self, intent_ids: Sequence[UUID]) -> Sequence[SigningIntent | None]:
+        """Return for each id its intent, or None; raises ``intents.unavailable``."""
+        with self._lock:
+            return self._find_all(intent_ids)
 
     def problem(self) -> str | None:
         """Return a sentence when intents cannot be looked up now, else None."""
         try:
-            self.find(UUID(int=0))
+            self.find_all([UUID(int=0)])
         except SignerRefused as error:
             return error.detail
         return None
 
     def close(self) -> None:
-        """Close the connection; no look-up may be under way."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Close the connection."""
+        with self._lock:
+            self._drop()
 
     def _find_all(self, intent_ids: Sequence[UUID]) -> Sequence[SigningIntent | None]:
         was_connected = self._connection is not None
@@ -75,19 +74,24 @@ class DatabaseIntents:
             try:
                 return self._query(intent_ids)
             except psycopg.OperationalError:
-                self.close()
+                self._drop()
                 if not was_connected:
                     raise
                 # The server was restarted since the last look-up.
                 return self._query(intent_ids)
         except psycopg.Error as error:
-            self.close()
+            self._drop()
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise SignerRefused(
                 SignerRefusal.INTENTS_UNAVAILABLE,
                 "The signer cannot look up the intent in the database, so it signs nothing; ask "
                 f"again when the database is back. ({reason})",
             ) from None
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _query(self, intent_ids: Sequence[UUID]) -> Sequence[SigningIntent | None]:
         if self._connection is None:

@@ -32,11 +32,9 @@ class LogDamaged(ValueError):  # noqa: N818  # Named by what happened.
 
 
 @dataclass(frozen=True)
-class LogEntry:
+class SignatureRecord:
     """One signature: what was signed by which key for which intent."""
 
-    sequence: int
-    time: datetime
     kind: str
     key_id: UUID
     intent_id: UUID | None
@@ -45,20 +43,31 @@ class LogEntry:
     tbs_sha256: str
     """Lower-case hex."""
     signature: bytes
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """A record with its place in the chain. ``sequence`` counts from 1."""
+
+    record: SignatureRecord
+    sequence: int
+    time: datetime
     previous: str
+    """The SHA-256 of the line before, in lower-case hex."""
 
     def to_line(self) -> bytes:
         """Return the line without its newline."""
+        record = self.record
         return json.dumps(
             {
                 "seq": self.sequence,
                 "time": self.time.isoformat(),
-                "kind": self.kind,
-                "key_id": str(self.key_id),
-                "intent_id": None if self.intent_id is None else str(self.intent_id),
-                "serial": self.serial_number,
-                "tbs_sha256": self.tbs_sha256,
-                "signature": base64.b64encode(self.signature).decode(),
+                "kind": record.kind,
+                "key_id": str(record.key_id),
+                "intent_id": None if record.intent_id is None else str(record.intent_id),
+                "serial": record.serial_number,
+                "tbs_sha256": record.tbs_sha256,
+                "signature": base64.b64encode(record.signature).decode(),
                 "previous": self.previous,
             },
             separators=(",", ":"),
@@ -70,17 +79,16 @@ def parse_line(line: bytes) -> LogEntry:
     try:
         data = json.loads(line)
         intent_id = data["intent_id"]
-        entry = LogEntry(
-            sequence=int(data["seq"]),
-            time=datetime.fromisoformat(data["time"]),
+        record = SignatureRecord(
             kind=str(data["kind"]),
             key_id=UUID(data["key_id"]),
             intent_id=None if intent_id is None else UUID(intent_id),
             serial_number=str(data["serial"]),
             tbs_sha256=str(data["tbs_sha256"]),
             signature=base64.b64decode(data["signature"], validate=True),
-            previous=str(data["previous"]),
         )
+        time = datetime.fromisoformat(data["time"])
+        entry = LogEntry(record, int(data["seq"]), time, str(data["previous"]))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("It is no log entry.") from error
     if entry.to_line() != line:

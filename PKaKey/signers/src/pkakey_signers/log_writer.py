@@ -1,25 +1,21 @@
-"""Appends to the log so that an answer is never given for a signature that is not in it.
-
-Threads that append at the same time share one write and one sync (``combining``).
-"""
+"""Appends to the log, so that no answer is ever given for a signature that is not in it."""
 
 import fcntl
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from pkakey_signers.combining import Combiner
 from pkakey_signers.errors import SignerRefusal, SignerRefused, StartRefused
 from pkakey_signers.log import (
-    FIRST_PREVIOUS,
     MAX_LINE_BYTES,
     LogDamaged,
     LogEntry,
     Position,
+    SignatureRecord,
     hash_line,
     parse_line,
     walk,
@@ -42,7 +38,7 @@ class LogWriter:
         self._path = path
         self._is_synced = is_synced
         self._now = now
-        self._combiner: Combiner[LogEntry, None] = Combiner(self._write)
+        self._lock = threading.Lock()
         self._failure: str | None = None
         self._written: Callable[[UUID | None, int, Position], None] | None = None
         self._position = Position()
@@ -80,7 +76,7 @@ class LogWriter:
         try:
             with self._path.open("rb") as file:
                 for entry, after in walk(file, index.position):
-                    index.add(entry.intent_id, self._position.offset, after)
+                    index.add(entry.record.intent_id, self._position.offset, after)
                     self._position = after
         except LogDamaged as error:
             raise StartRefused(
@@ -109,24 +105,18 @@ class LogWriter:
 
     def rotate(self, keep_bytes: int) -> None:
         """Rename a log that is longer than this to ``.1`` and begin a new one."""
-        self._combiner.run_alone(lambda: self._rotate(keep_bytes))
+        with self._lock:
+            self._rotate(keep_bytes)
 
-    def append(
-        self,
-        *,
-        kind: str,
-        key_id: UUID,
-        intent_id: UUID | None,
-        serial_number: str,
-        tbs_sha256: str,
-        signature: bytes,
-    ) -> None:
-        """Append the entry; return when it is kept. Raises ``log.unwritable`` or ``log.failed``."""
-        entry = LogEntry(
-            0, self._now(), kind, key_id, intent_id, serial_number, tbs_sha256, signature,
-            FIRST_PREVIOUS,
-        )  # fmt: skip
-        self._combiner.ask(entry)
+    def append(self, records: Sequence[SignatureRecord]) -> None:
+        """Append the records, all or none; return when they are kept.
+
+        Raises ``log.unwritable`` or ``log.failed``.
+        """
+        if not records:
+            return
+        with self._lock:
+            self._append(records)
 
     def read(self, start: int, length: int) -> bytes:
         """Return octets of the log."""
@@ -147,25 +137,25 @@ class LogWriter:
         self._descriptor = descriptor
         self._position = Position()
 
-    def _write(self, batch: Sequence[LogEntry]) -> Sequence[None]:
+    def _append(self, records: Sequence[SignatureRecord]) -> None:
         if self._failure is not None:
             raise SignerRefused(SignerRefusal.LOG_FAILED, self._failure)
         position = self._position
+        time = self._now()
         lines: list[bytes] = []
         places: list[tuple[UUID | None, int, Position]] = []
-        for unchained in batch:
-            entry = replace(unchained, sequence=position.sequence + 1, previous=position.previous)
+        for record in records:
+            entry = LogEntry(record, position.sequence + 1, time, position.previous)
             line = entry.to_line()
             start = position.offset
             position = Position(start + len(line) + 1, entry.sequence, hash_line(line))
             lines.append(line)
-            places.append((entry.intent_id, start, position))
+            places.append((record.intent_id, start, position))
         self._write_octets(b"\n".join(lines) + b"\n")
         self._position = position
         if self._written is not None:
             for place in places:
                 self._written(*place)
-        return [None] * len(batch)
 
     def _write_octets(self, octets: bytes) -> None:
         try:

@@ -2,7 +2,8 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -10,15 +11,17 @@ from cryptography import x509
 
 from pkakey_signers import rules
 from pkakey_signers.algorithms import Algorithm, is_signed_by
+from pkakey_signers.combining import Combiner
 from pkakey_signers.errors import SignerRefusal, SignerRefused
 from pkakey_signers.frames import Frame
-from pkakey_signers.intents import IntentSource
+from pkakey_signers.intents import IntentSource, SigningIntent
 from pkakey_signers.keystore import HeldKey, Keystore
-from pkakey_signers.log import parse_line
+from pkakey_signers.log import SignatureRecord, parse_line
 from pkakey_signers.log_index import LogIndex
 from pkakey_signers.log_writer import LogWriter
 from pkakey_signers.protocol import (
     KINDS_OF_PURPOSE,
+    MAX_CERTIFICATE_BYTES,
     Kind,
     Operation,
     Purpose,
@@ -26,13 +29,20 @@ from pkakey_signers.protocol import (
     read_uuid,
 )
 
-_STRIPES = 256
-
 _RULES: Mapping[Kind, Callable[[bytes, HeldKey], str]] = {
     Kind.CERTIFICATE: rules.check_certificate,
     Kind.CRL: rules.check_crl,
     Kind.OCSP_RESPONSE: rules.check_ocsp_response,
 }
+
+
+@dataclass(frozen=True)
+class _Task:
+    kind: Kind
+    key: HeldKey
+    intent_id: UUID
+    to_be_signed: bytes
+    tbs_sha256: str
 
 
 class Signer:
@@ -58,8 +68,10 @@ class Signer:
         self._index = index
         self._response_log = response_log
         self._process_id = process_id
-        # Two requests for one intent must not both find it unsigned.
-        self._stripes = [threading.Lock() for _ in range(_STRIPES)]
+        # Each lane signs for one batch at a time, so that no intent is signed twice at once. What
+        # is long takes a lane of its own; an intent's bytes decide its lane, always the same.
+        self._lane: Combiner[_Task, bytes | Exception] = Combiner(self._sign_all)
+        self._long_lane: Combiner[_Task, bytes | Exception] = Combiner(self._sign_all)
         self._activation = threading.Lock()
         self._operations: Mapping[Operation, Callable[[Frame], Frame]] = {
             Operation.GENERATE_KEY: self._generate_key,
@@ -170,76 +182,98 @@ class Signer:
         if kind is Kind.OCSP_RESPONSE:
             # No intent: a response says only what the database says already, and only for days
             # (docs/adr/0002-the-signer-is-a-process.md).
-            return _accepted(self._sign_now(kind, key, None, to_be_signed, self._response_log))
+            record = _sign_by_rules(kind, key, None, to_be_signed, _sha256(to_be_signed))
+            self._response_log.append([record])
+            return _accepted(record.signature)
         if header.get("intent_id") is None:
             raise SignerRefused(
                 SignerRefusal.INTENT_MISSING, f"A {kind} is signed only for a recorded intent."
             )
         intent_id = read_uuid(header, "intent_id")
-        # Step 2 (docs/flows/issuance.md): look the intent up, judge, sign, log, answer.
-        with self._stripes[hash(intent_id) % _STRIPES]:
-            self._require_intent(intent_id, kind, key, to_be_signed)
-            signature = self._signed_before(intent_id, kind, key, to_be_signed)
-            if signature is None:
-                signature = self._sign_now(kind, key, intent_id, to_be_signed, self._log)
-        return _accepted(signature)
+        task = _Task(kind, key, intent_id, to_be_signed, _sha256(to_be_signed))
+        lane = self._long_lane if len(to_be_signed) > MAX_CERTIFICATE_BYTES else self._lane
+        outcome = lane.ask(task)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return _accepted(outcome)
 
-    def _require_intent(
-        self, intent_id: UUID, kind: Kind, key: HeldKey, to_be_signed: bytes
-    ) -> None:
-        intent = self._intents.find(intent_id)
-        if intent is None:
-            raise SignerRefused(SignerRefusal.INTENT_UNKNOWN, f"No intent {intent_id} is recorded.")
-        if intent.key_id != key.key_id:
-            raise SignerRefused(
-                SignerRefusal.INTENT_OTHER_KEY,
-                f"The intent {intent_id} is for the key {intent.key_id}, not {key.key_id}.",
-            )
-        if intent.kind != kind:
-            raise SignerRefused(
-                SignerRefusal.INTENT_OTHER_KIND,
-                f"The intent {intent_id} is for a {intent.kind}, not a {kind}.",
-            )
-        if intent.tbs_sha256 != _sha256(to_be_signed):
-            raise _bytes_differ(intent_id, "were recorded")
-        if not intent.is_open:
-            raise SignerRefused(
-                SignerRefusal.INTENT_CLOSED,
-                f"The intent {intent_id} is closed; nothing more is signed for it.",
-            )
+    def _sign_all(self, tasks: Sequence[_Task]) -> Sequence[bytes | Exception]:
+        """Do step 2 of docs/flows/issuance.md: look intents up, judge, sign, log, answer.
 
-    def _signed_before(
-        self, intent_id: UUID, kind: Kind, key: HeldKey, to_be_signed: bytes
-    ) -> bytes | None:
-        place = self._index.find(intent_id)
+        One database round trip and one disk sync for all tasks. Each fails or succeeds alone,
+        unless the database or the log fails.
+        """
+        intents = self._intents.find_all([task.intent_id for task in tasks])
+        outcomes: list[bytes | Exception] = []
+        made: dict[UUID, SignatureRecord] = {}
+        for task, intent in zip(tasks, intents, strict=True):
+            try:
+                _require_intent(task, intent)
+                signature = self._signed_before(task)
+                if signature is None:
+                    # A task that comes twice is one signature; its bytes are the intent's.
+                    if task.intent_id not in made:
+                        made[task.intent_id] = _sign_by_rules(
+                            task.kind, task.key, task.intent_id, task.to_be_signed, task.tbs_sha256
+                        )
+                    signature = made[task.intent_id].signature
+            except Exception as error:  # noqa: BLE001  # One task's failure is not the others'.
+                outcomes.append(error)
+            else:
+                outcomes.append(signature)
+        self._log.append(list(made.values()))
+        return outcomes
+
+    def _signed_before(self, task: _Task) -> bytes | None:
+        place = self._index.find(task.intent_id)
         if place is None:
             return None
         try:
-            entry = parse_line(self._log.read(*place))
+            record = parse_line(self._log.read(*place)).record
         except ValueError:
-            raise _tampered(intent_id) from None
-        if entry.intent_id != intent_id or (entry.kind, entry.key_id) != (kind, key.key_id):
-            raise _tampered(intent_id)
-        if entry.tbs_sha256 != _sha256(to_be_signed):
-            raise _bytes_differ(intent_id, "were signed before")
-        if not is_signed_by(key.public_key_der, entry.signature, to_be_signed):
-            raise _tampered(intent_id)
-        return entry.signature
+            raise _tampered(task.intent_id) from None
+        if (record.intent_id, record.kind, record.key_id) != (
+            task.intent_id,
+            task.kind,
+            task.key.key_id,
+        ):
+            raise _tampered(task.intent_id)
+        if record.tbs_sha256 != task.tbs_sha256:
+            raise _bytes_differ(task.intent_id, "were signed before")
+        if not is_signed_by(task.key.public_key_der, record.signature, task.to_be_signed):
+            raise _tampered(task.intent_id)
+        return record.signature
 
-    def _sign_now(
-        self, kind: Kind, key: HeldKey, intent_id: UUID | None, to_be_signed: bytes, log: LogWriter
-    ) -> bytes:
-        serial_number = _RULES[kind](to_be_signed, key)
-        signature = key.sign(to_be_signed)
-        log.append(
-            kind=kind,
-            key_id=key.key_id,
-            intent_id=intent_id,
-            serial_number=serial_number,
-            tbs_sha256=_sha256(to_be_signed),
-            signature=signature,
+
+def _sign_by_rules(
+    kind: Kind, key: HeldKey, intent_id: UUID | None, to_be_signed: bytes, tbs_sha256: str
+) -> SignatureRecord:
+    serial_number = _RULES[kind](to_be_signed, key)
+    signature = key.sign(to_be_signed)
+    return SignatureRecord(kind, key.key_id, intent_id, serial_number, tbs_sha256, signature)
+
+
+def _require_intent(task: _Task, intent: SigningIntent | None) -> None:
+    intent_id = task.intent_id
+    if intent is None:
+        raise SignerRefused(SignerRefusal.INTENT_UNKNOWN, f"No intent {intent_id} is recorded.")
+    if intent.key_id != task.key.key_id:
+        raise SignerRefused(
+            SignerRefusal.INTENT_OTHER_KEY,
+            f"The intent {intent_id} is for the key {intent.key_id}, not {task.key.key_id}.",
         )
-        return signature
+    if intent.kind != task.kind:
+        raise SignerRefused(
+            SignerRefusal.INTENT_OTHER_KIND,
+            f"The intent {intent_id} is for a {intent.kind}, not a {task.kind}.",
+        )
+    if intent.tbs_sha256 != task.tbs_sha256:
+        raise _bytes_differ(intent_id, "were recorded")
+    if not intent.is_open:
+        raise SignerRefused(
+            SignerRefusal.INTENT_CLOSED,
+            f"The intent {intent_id} is closed; nothing more is signed for it.",
+        )
 
 
 def refusal_frame(error: SignerRefused, *, close: bool = False) -> Frame:
