@@ -1,0 +1,1 @@
+"""The portal: sign-in, the signed-in screens, and the public pages."""

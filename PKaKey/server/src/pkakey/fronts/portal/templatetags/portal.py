@@ -1,0 +1,67 @@
+"""Times, numbers and icons as people read them."""
+
+from datetime import UTC, datetime, timedelta
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+_UNITS = (
+    (timedelta(days=1), "day"),
+    (timedelta(hours=1), "hour"),
+    (timedelta(minutes=1), "minute"),
+)
+
+
+@register.simple_tag
+def moment(value: datetime | None, now: datetime) -> SafeString:
+    """Return a time as "in 89 days", with the exact time on hover and for screen readers."""
+    if value is None:
+        return format_html("{}", "—")
+    exact = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', value.isoformat(), exact, in_words(value, now)
+    )
+
+
+def in_words(value: datetime, now: datetime) -> str:
+    """Return the distance in its largest unit: "in 89 days", "3 hours ago", "just now"."""
+    distance = value - now
+    length = abs(distance)
+    for unit, name in _UNITS:
+        number = length // unit
+        if number:
+            text = f"{number:,} {name}{'' if number == 1 else 's'}"
+            return f"in {text}" if distance > timedelta() else f"{text} ago"
+    return "within a minute" if distance > timedelta() else "just now"
+
+
+@register.filter
+def exact(value: datetime | None) -> str:
+    """Return a time to the second, in UTC."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if value else "—"
+
+
+@register.filter
+def grouped(value: int) -> str:
+    """Return a whole number with its thousands apart."""
+    return f"{value:,}"
+
+
+@register.filter
+def colons(value: str) -> str:
+    """Return hex in pairs, as fingerprints are read."""
+    return ":".join(value[i : i + 2] for i in range(0, len(value), 2)).upper()
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Return an icon of the sprite; it is decoration, so the words beside it carry the meaning."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("portal/icons.svg"),
+        name,
+    )

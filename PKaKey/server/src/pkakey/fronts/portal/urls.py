@@ -1,0 +1,42 @@
+"""The portal's addresses."""
+
+from django.urls import include, path
+
+from pkakey.fronts.portal.views import (
+    audit,
+    authorities,
+    certificates,
+    dashboard,
+    forward_auth,
+    new_certificate,
+    person,
+    tokens,
+)
+
+screens = [
+    path("portal/", dashboard.show, name="dashboard"),
+    path("portal/certificates/", certificates.index, name="certificates"),
+    path("portal/certificates/export.csv", certificates.export, name="export"),
+    path("portal/certificates/new/", new_certificate.new, name="new"),
+    path("portal/certificates/preview/", new_certificate.preview, name="preview"),
+    path("portal/certificates/<str:serial_number>/", certificates.detail, name="certificate"),
+    path("portal/certificates/<str:serial_number>/revoke/", certificates.revoke, name="revoke"),
+    path(
+        "portal/certificates/<str:serial_number>/<str:form>",
+        certificates.download,
+        name="download",
+    ),
+    path("portal/authorities/", authorities.tree, name="authorities"),
+    path("portal/authorities/<uuid:authority_id>/", authorities.detail, name="authority"),
+    path("portal/profiles/", authorities.profiles, name="profiles"),
+    path("portal/tokens/", tokens.index, name="tokens"),
+    path("portal/tokens/<uuid:token_id>/revoke/", tokens.revoke, name="revoke-token"),
+    path("portal/audit/", audit.index, name="audit"),
+    path("portal/account/", person.account, name="account"),
+    path("portal/theme/", person.theme, name="theme"),
+    path("internal/forward-auth/admin", forward_auth.admin, name="forward-auth-admin"),
+]
+urlpatterns = [
+    path("accounts/", include("allauth.urls")),
+    path("", include((screens, "portal"))),
+]
