@@ -15,7 +15,7 @@ from pkakey_engine.issuance.capture import capture_tbs_certificate
 from pkakey_engine.issuance.intended import IntendedCertificate
 from pkakey_engine.issuance.issuer import ExtensionT, Issuer, key_identifier
 from pkakey_engine.issuance.profile import CommonNameRule, Profile, ProfileKind
-from pkakey_engine.issuance.request import CertificateRequest
+from pkakey_engine.issuance.request import CertificateRequest, check_subject_text
 from pkakey_engine.issuance.serials import new_serial_number
 from pkakey_engine.keys import KeyAlgorithm, PublicKey, describe_key, key_algorithm
 from pkakey_engine.lint import check_certificate
@@ -46,18 +46,18 @@ def intend_certificate(
     ``extra_names`` (normal form, from ``parse_name``) join those of the CSR. The result has passed
     lint.
     """
-    if profile.kind is ProfileKind.AUTHORITY:
+    if profile.kind is not ProfileKind.END_ENTITY:
+        # Whoever may ask for certificates must not thereby become an authority or its responder.
         raise Refused(
             Refusal.PROFILE_NOT_APPLICABLE,
-            f"Profile {profile.name!r} makes authorities, which are not issued from a request.",
+            f"Profile {profile.name!r} is for the platform's own keys and takes no request; "
+            "choose a profile for servers or clients.",
         )
     check_key_for_profile(request.public_key, profile)
     check_requested_extensions(request.requested_extensions, profile)
-    names = _names(request, profile, extra_names)
-    subject = (
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, request.common_name)])
-        if request.common_name is not None
-        else x509.Name([])
+    common_name, names = _names(request, profile, extra_names)
+    subject = x509.Name(
+        [] if common_name is None else [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
     )
     if not names and not subject.rdns:
         raise Refused(
@@ -91,6 +91,8 @@ def decide(
     own_extensions: Iterable[ExtensionT] = (),
 ) -> IntendedCertificate:
     """Apply the issuer's rules, build the bytes and lint them; for the intend functions only."""
+    if now.tzinfo is None:
+        raise ValueError("The time must be aware; a naive one came.")
     issuer.check_may_issue(now)
     if issuer.certificate is not None and public_key_sha256 == issuer.public_key_sha256:
         raise Refused(
@@ -210,11 +212,15 @@ def _common_name_as_name(text: str, profile: Profile) -> Name:
 
 def _names(
     request: CertificateRequest, profile: Profile, extra_names: Sequence[Name]
-) -> tuple[Name, ...]:
+) -> tuple[str | None, tuple[Name, ...]]:
+    """Return the common name and the subject alternative names that the profile grants."""
     collected = list(request.names)
-    if request.common_name is not None and profile.common_name is CommonNameRule.NAME:
-        # BR section 7.1.4.3: a common name is one of the subject alternative names.
-        collected.append(_common_name_as_name(request.common_name, profile))
+    common_name = request.common_name
+    if common_name is not None and profile.common_name is CommonNameRule.NAME:
+        # BR section 7.1.4.3: a common name is a copy of one of the subject alternative names.
+        as_name = _common_name_as_name(common_name, profile)
+        collected.append(as_name)
+        common_name = check_subject_text("common name (with A-labels)", as_name.value, 64)
     names = tuple(dict.fromkeys([*collected, *extra_names]))
     for name in names:
         if name.kind not in profile.name_kinds:
@@ -241,15 +247,13 @@ def _names(
             f"The request has {len(names)} names; profile {profile.name!r} allows "
             f"{profile.max_names}.",
         )
-    return names
+    return common_name, names
 
 
 def _validity(
     profile: Profile, issuer: Issuer, now: datetime, asked: timedelta | None
 ) -> tuple[datetime, datetime]:
     """Return notBefore and notAfter in whole seconds of UTC; both belong to the period."""
-    if now.tzinfo is None:
-        raise ValueError("The time must be aware; a naive one came.")
     start = now.astimezone(UTC).replace(microsecond=0) - profile.backdate
     if issuer.not_before is not None:
         start = max(start, issuer.not_before)

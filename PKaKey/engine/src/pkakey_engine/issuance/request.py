@@ -27,8 +27,8 @@ _MAX_NAMES = 1000
 
 # RFC 7468 sections 3 and 7; "NEW" is the older label that Windows and Java still write.
 _PEM_BLOCK = re.compile(
-    rb"-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----\s+"
-    rb"([A-Za-z0-9+/=\s]*?)"
+    rb"-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----"
+    rb"([A-Za-z0-9+/=\s]*+)"  # Possessive: what cannot match is left after one pass.
     rb"-----END (?:NEW )?CERTIFICATE REQUEST-----"
 )
 _PEM_LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")

@@ -18,6 +18,7 @@ from pkakey_engine.issuance import (
     parse_csr,
     shipped_profile,
 )
+from pkakey_engine.ports import Signer
 from pkakey_engine.testing.signer import SoftSigner
 
 __all__ = [
@@ -37,7 +38,7 @@ class AuthorityForTests:
     """An authority with its key in memory; ``issuer`` is what the engine takes."""
 
     issuer: Issuer
-    signer: SoftSigner
+    signer: Signer
     certificate: x509.Certificate
 
     @property
@@ -76,7 +77,7 @@ def pem(certificate: x509.Certificate) -> bytes:
 
 
 def _finish(
-    signer: SoftSigner, certificate: x509.Certificate, chain: tuple[x509.Certificate, ...]
+    signer: Signer, certificate: x509.Certificate, chain: tuple[x509.Certificate, ...]
 ) -> AuthorityForTests:
     issuer = Issuer.from_certificate(
         certificate, crl_urls=_CRL, ocsp_urls=_OCSP, ca_issuer_urls=_CA, chain=chain
