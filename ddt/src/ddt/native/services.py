@@ -10,6 +10,8 @@ from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
 
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
 from ddt import secret_files
 from ddt.native import gateway, postgresql
 from ddt.native.units import Unit, http, logged, tcp, unix
@@ -49,6 +51,7 @@ class _Platform:
     """The units of one platform, on loopback ports that were free at this moment."""
 
     def __init__(self, settings: Settings) -> None:
+        """Choose the ports; nothing is started or written."""
         self.settings = settings
         self.home = settings.home
         self.data = settings.home / "postgresql"
@@ -59,6 +62,7 @@ class _Platform:
         self.workers = str(max(FEWEST_WORKERS, min(MOST_WORKERS, os.cpu_count() or 1)))
 
     def units(self) -> list[Unit]:
+        """Return the units, foundations first."""
         database = [self._postgresql()] if self.is_embedded else []
         return [
             *database,
@@ -149,7 +153,7 @@ class _Platform:
                 "--keystore", str(self.home / "keystore"),
                 "--kek-file", str(secrets / "keystore-kek"),
                 "--log", str(self.home / "keystore" / "signer.log"),
-                "--database-url", self._database_url("pkakey_signer"),
+                "--database-url", _database_url(self.settings, "pkakey_signer"),
                 "--database-password-file", str(secrets / "pkakey-signer-password"),
             ],
             after=("database",), ready=unix(self.signer_socket),
@@ -180,7 +184,7 @@ class _Platform:
                 "--respawn-failed-workers", "--workers-kill-timeout", "5",
                 "--no-ws", "--log-level", "warning", application,
             ],
-            after=after, ready=ready, environment=self._environment(name),
+            after=after, ready=ready, environment=self.environment(name),
         )  # fmt: skip
 
     def _worker(self) -> Unit:
@@ -199,7 +203,7 @@ class _Platform:
             [sys.executable, "-m", "celery", "--app", "pkakey.config.celery", *words],
             after=("bootstrap",),
             ready=logged(self.settings.logs / f"{name}.log", sign),
-            environment=self._environment("worker"),
+            environment=self.environment("worker"),
         )
 
     def _traefik(self) -> Unit:
@@ -243,7 +247,7 @@ class _Platform:
             [sys.executable, *words],
             after=after,
             is_task=True,
-            environment=self._environment(role, is_admin=is_admin),
+            environment=self.environment(role, is_admin=is_admin),
             needed=is_needed,
             done=done,
         )
@@ -256,13 +260,14 @@ class _Platform:
             **kept, "DDT_HOME": str(self.home), "PYTHONUNBUFFERED": "1", "TZ": "UTC",
         }  # fmt: skip
 
-    def _environment(self, role: str, *, is_admin: bool = False) -> dict[str, str]:
+    def environment(self, role: str, *, is_admin: bool = False) -> dict[str, str]:
+        """Return PKaKey's environment for a process of this database role."""
         settings = self.settings
         secrets = settings.secrets
         environment = {
             **self._plain_environment(),
             "DJANGO_SETTINGS_MODULE": "pkakey.config.settings",
-            "PKAKEY_DATABASE_URL": self._database_url(f"pkakey_{role}"),
+            "PKAKEY_DATABASE_URL": _database_url(self.settings, f"pkakey_{role}"),
             "PKAKEY_DATABASE_PASSWORD_FILE": str(secrets / f"pkakey-{role}-password"),
             "PKAKEY_REDIS_URL": f"redis://127.0.0.1:{self.port['valkey']}/0",
             "PKAKEY_REDIS_PASSWORD_FILE": str(secrets / "redis-password"),
@@ -278,23 +283,32 @@ class _Platform:
             "PKAKEY_LOG_LEVEL": "INFO",
         }
         if is_admin and self.is_embedded:
-            environment["PKAKEY_ADMIN_DATABASE_URL"] = self._database_url(
-                postgresql.SUPERUSER, "postgres"
+            environment["PKAKEY_ADMIN_DATABASE_URL"] = _database_url(
+                self.settings, postgresql.SUPERUSER, "postgres"
             )
             environment["PKAKEY_ADMIN_DATABASE_PASSWORD_FILE"] = str(secrets / "postgres-password")
         elif is_admin:
             environment["PKAKEY_ADMIN_DATABASE_URL"] = settings.database_url
         return environment
 
-    def _database_url(self, user: str, database: str = DATABASE) -> str:
-        if self.is_embedded:
-            return postgresql.url(self.settings.runtime, user=user, database=database)
-        from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415
 
-        parts = conninfo_to_dict(self.settings.database_url)
-        for name in ("user", "password", "dbname"):
-            parts.pop(name, None)
-        return make_conninfo("", **{**parts, "user": user, "dbname": database})
+def signer_database_url(settings: Settings) -> str:
+    """Return the database's URL for the signer's role, which may look intents up; no password."""
+    return _database_url(settings, "pkakey_signer")
+
+
+def manage_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment for one of PKaKey's management commands, run by hand."""
+    return {**os.environ, **_Platform(settings).environment("web", is_admin=True)}
+
+
+def _database_url(settings: Settings, user: str, database: str = DATABASE) -> str:
+    if not settings.database_url:
+        return postgresql.url(settings.runtime, user=user, database=database)
+    parts = conninfo_to_dict(settings.database_url)
+    for name in ("user", "password", "dbname"):
+        parts.pop(name, None)
+    return make_conninfo("", **{**parts, "user": user, "dbname": database})
 
 
 def _write_gateway(settings: Settings, ports: gateway.BackEnds) -> None:

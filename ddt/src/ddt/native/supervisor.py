@@ -123,7 +123,7 @@ class Supervisor:
             if (known := self.exits.pop(pid, None)) is not None and not known.done():
                 known.set_result(code)
 
-    async def _watch(self, running: Running) -> None:
+    async def _watch(self, running: Running) -> None:  # noqa: C901  # One life, told once.
         unit = running.unit
         await self._wait_for(unit.after)
         if unit.needed and not await asyncio.to_thread(unit.needed):

@@ -1,0 +1,170 @@
+"""The checks of `ddt doctor`: each looks at one thing and says what to do when it is not well."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+from cryptography import x509
+
+from ddt import secret_files
+from ddt.errors import TroubleError
+from ddt.native import gateway, postgresql, start
+from ddt.native.services import signer_database_url
+from ddt.settings import Settings
+
+_OLDEST_PYTHON = (3, 11)
+_RENEWAL_OVERDUE = timedelta(days=1)
+_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check found; `detail` is a sentence."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def examine(settings: Settings) -> list[dict[str, Any]]:
+    """Run every check and return a row for each; none raises."""
+    return [asdict(_run(name, check, settings)) for name, check in _CHECKS.items()]
+
+
+def _run(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
+    try:
+        return Check(name, ok=True, detail=check(settings))
+    except TroubleError as error:
+        return Check(name, ok=False, detail=str(error))
+    except (OSError, ValueError, psycopg.Error, subprocess.SubprocessError) as error:
+        return Check(name, ok=False, detail=f"The check itself failed: {error}.")
+
+
+def _python(_: Settings) -> str:
+    if sys.version_info < _OLDEST_PYTHON:
+        raise TroubleError("Python 3.11 or later is needed. Name one: make up PYTHON=…")
+    return f"Python {sys.version.split()[0]}."
+
+
+def _programs(_: Settings) -> str:
+    return f"PostgreSQL in {postgresql.binaries()}, Traefik at {gateway.program()}."
+
+
+def _postgresql_user(settings: Settings) -> str:
+    if settings.database_url:
+        return "The database is one of your own (DATABASE_URL)."
+    options = postgresql.identity(settings.home / "postgresql")
+    return f"PostgreSQL can run here ({' '.join(options) or 'as this user'})."
+
+
+def _space(settings: Settings) -> str:
+    start.check_space(settings.home if settings.home.exists() else settings.home.parent)
+    return "There is room on the disk."
+
+
+def _home(settings: Settings) -> str:
+    if not settings.home.is_dir():
+        raise TroubleError(f"{settings.home} does not exist yet. 'ddt init' or 'ddt up' makes it.")
+    mode = settings.home.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise TroubleError(f"{settings.home} is open to others. Run: chmod 700 {settings.home}")
+    return f"{settings.home} is for its owner only."
+
+
+def _secrets(settings: Settings) -> str:
+    for name in secret_files.NAMES:
+        secret_files.read(settings.secrets, name)
+        file = settings.secrets / name
+        if file.stat().st_mode & 0o077:
+            raise TroubleError(f"The secret {file} is open to others. Run: chmod 600 {file}")
+    return f"All {len(secret_files.NAMES)} secrets are there, for their owner only."
+
+
+def _ports(settings: Settings) -> str:
+    if start.status(settings)["state"] != "stopped":
+        return "The platform holds its ports."
+    start.check_port("DDT_HTTPS_PORT", settings.https_port)
+    start.check_port("DDT_HTTP_PORT", settings.http_port)
+    return f"Ports {settings.https_port} and {settings.http_port} are free."
+
+
+def _services(settings: Settings) -> str:
+    answer = start.status(settings)
+    if answer["state"] == "stopped":
+        raise TroubleError("The platform does not run. Start it with 'ddt up'.")
+    ill = [u for u in answer["services"] + answer["tasks"] if u["state"] not in {"ready", "done"}]
+    if ill:
+        words = "; ".join(f"{u['name']} is {u['state']} ({u['detail']})" for u in ill)
+        raise TroubleError(f"{words}. 'ddt logs {ill[0]['name']}' tells more.")
+    return f"All {len(answer['services'])} services are ready."
+
+
+def _certificate(settings: Settings) -> str:
+    file = settings.tls / "tls.crt"
+    if not file.is_file():
+        raise TroubleError("The gateway has no certificate yet. 'ddt up' makes it.")
+    certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    left = certificate.not_valid_after_utc - datetime.now(UTC)
+    if left < _RENEWAL_OVERDUE:
+        raise TroubleError(
+            f"The gateway's certificate ends at {certificate.not_valid_after_utc} and was not "
+            "renewed. 'ddt logs worker' tells why; 'ddt restart worker' tries again.",
+        )
+    return f"The gateway's certificate has {left.days} days left."
+
+
+def _signer_log(settings: Settings) -> str:
+    """Compare the signer's own log with the store: no signature without its recorded intent."""
+    log = settings.home / "keystore" / "signer.log"
+    if not log.exists():
+        return "The signer has signed nothing yet."
+    result = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "pkakey_signers.verify_log", "--entries", os.fspath(log)],
+        check=False, capture_output=True, text=True, timeout=_SECONDS,
+    )  # fmt: skip
+    if result.returncode != 0:
+        raise TroubleError(
+            f"The signer's log does not hold: {result.stderr.strip()} Stop the platform, and "
+            "compare the log with your backup.",
+        )
+    entries = [json.loads(line) for line in result.stdout.splitlines()]
+    signed = {e["intent_id"]: e["tbs_sha256"] for e in entries if e.get("intent_id")}
+    password = secret_files.read(settings.secrets, "pkakey-signer-password")
+    with psycopg.connect(
+        signer_database_url(settings), password=password, connect_timeout=10
+    ) as connection:
+        known = dict(
+            connection.execute(
+                "SELECT asked::text, encode(intent.tbs_sha256, 'hex') FROM unnest(%s::uuid[]) AS "
+                "asked CROSS JOIN LATERAL intents.signing_intent(asked) AS intent",
+                [list(signed)],
+            ).fetchall()
+        )
+    unknown = [one for one, digest in signed.items() if known.get(one) != digest]
+    if unknown:
+        raise TroubleError(
+            f"{len(unknown)} of {len(signed)} signatures in the signer's log have no intent in "
+            f"the database, such as {unknown[0]}. The database was likely restored from an older "
+            "backup: revoke what it does not know.",
+        )
+    return f"Each of the {len(signed)} signatures in the signer's log has its recorded intent."
+
+
+_CHECKS: dict[str, Callable[[Settings], str]] = {
+    "python": _python,
+    "programs": _programs,
+    "postgresql-user": _postgresql_user,
+    "home": _home,
+    "disk": _space,
+    "secrets": _secrets,
+    "ports": _ports,
+    "services": _services,
+    "gateway-certificate": _certificate,
+    "signer-log": _signer_log,
+}
