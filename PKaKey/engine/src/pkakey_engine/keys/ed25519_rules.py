@@ -11,7 +11,7 @@ _CURVE_D = -121665 * pow(121666, -1, _FIELD) % _FIELD
 
 # The y coordinates of the eight points whose order divides 8: the neutral element (1), order 2
 # (-1), order 4 (0), and the two pairs of order 8, which are roots of a quartic and written out.
-_ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _LOW_ORDER_Y = frozenset({0, 1, _FIELD - 1, _ORDER_8_Y, _FIELD - _ORDER_8_Y})
 
 
