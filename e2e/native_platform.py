@@ -90,10 +90,10 @@ class Platform:
             for port in (self.https_port, self.http_port)
             for word in ("--resolve", f"{name}:{port}:127.0.0.1")
         ]
+        trust = ["--cacert", str(self.root())]
+        words = ["curl", "-sS", "--noproxy", "*", "--max-time", "30", *trust, *hosts]
         return subprocess.run(
-            ["curl", "-sS", "--noproxy", "*", "--max-time", "30", "--cacert", self.root(), *hosts]
-            + [str(option) for option in options]
-            + [url],
+            [*words, *map(str, options), url],
             capture_output=True,
             text=True,
             check=False,
