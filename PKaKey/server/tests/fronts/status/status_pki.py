@@ -1,4 +1,4 @@
-"""A status application on a real PKI in memory: real DER and signatures, records in dictionaries."""
+"""A status application on a PKI in memory: real DER and signatures, records in dictionaries."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -113,7 +113,7 @@ class Reply:
 
 
 def ask(
-    application: Callable[..., Any], method: str, path: str, body: bytes = b"", **environ: Any
+    application: Callable[..., Any], method: str, path: str, body: bytes = b"", **environ: object
 ) -> Reply:
     """Send one request to a WSGI application, as a server would."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
@@ -194,7 +194,7 @@ class PKI:
         )
         return der
 
-    def ask(self, method: str, path: str, body: bytes = b"", **environ: Any) -> Reply:
+    def ask(self, method: str, path: str, body: bytes = b"", **environ: object) -> Reply:
         return ask(self.application, method, path, body, **environ)
 
     def post_ocsp(self, request: bytes) -> Reply:

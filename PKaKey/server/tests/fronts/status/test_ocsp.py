@@ -1,8 +1,8 @@
 """OCSP: what each status, nonce and failure is answered by."""
 
 import base64
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 from urllib.parse import quote, unquote
 
 import psycopg
@@ -25,7 +25,7 @@ def request_for(
     certificate: x509.Certificate,
     issuer: x509.Certificate,
     *,
-    algorithm: Any = SHA1,
+    algorithm: hashes.HashAlgorithm = SHA1,
     nonce: bytes | None = None,
 ) -> bytes:
     builder = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, algorithm)
@@ -59,7 +59,9 @@ def verified(pki: PKI, reply: Reply) -> ocsp.OCSPResponse:
 @pytest.mark.parametrize(
     "algorithm", [SHA1, hashes.SHA256(), hashes.SHA384(), hashes.SHA512()], ids=lambda a: a.name
 )
-def test_an_issued_certificate_is_good_by_every_hash(pki: PKI, algorithm: Any) -> None:
+def test_an_issued_certificate_is_good_by_every_hash(
+    pki: PKI, algorithm: hashes.HashAlgorithm
+) -> None:
     certificate = pki.issue()
     request = request_for(certificate, pki.authority.certificate, algorithm=algorithm)
     response = verified(pki, pki.post_ocsp(request))
@@ -266,7 +268,9 @@ def with_slash_and_plus(pki: PKI) -> bytes:
         ),
     ],
 )
-def test_a_get_request_is_understood_however_its_base64_came(pki: PKI, spell: Any) -> None:
+def test_a_get_request_is_understood_however_its_base64_came(
+    pki: PKI, spell: Callable[[str], str]
+) -> None:
     request = with_slash_and_plus(pki)
     verified(pki, pki.ask("GET", spell(path_of(request))))
 
