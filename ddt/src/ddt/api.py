@@ -1,7 +1,7 @@
 """The platform's REST API, spoken as any client speaks it, but without DNS.
 
-Connects to 127.0.0.1 with the name and port of the platform's own address, and trusts only the root in
-DDT_HOME.
+Connects to 127.0.0.1 with the name and port of the platform's own address, and trusts only the
+root in DDT_HOME.
 """
 
 import ssl
@@ -78,8 +78,8 @@ class Client:
             ) from error
         except httpx.HTTPError as error:
             raise TroubleError(
-                f"The platform did not answer in full: {error or type(error).__name__}. See 'ddt "
-                "status' and 'ddt logs web'.",
+                f"The platform did not answer in full: {str(error) or type(error).__name__}. See "
+                "'ddt status' and 'ddt logs web'.",
             ) from error
         if response.is_success:
             return _object(response)

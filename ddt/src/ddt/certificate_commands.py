@@ -13,6 +13,7 @@ from ddt import output, settings, trust
 from ddt.api import Client
 from ddt.errors import TroubleError
 
+LARGEST_PAGE = 100
 LARGEST_CSR_BYTES = 64 * 1024
 REASONS = [
     "unspecified",
@@ -95,7 +96,8 @@ def list_certificates(
 ) -> None:
     """List certificates, newest first."""
     client = Client(settings.load())
-    query = {"search": search, "status": status, "profile": profile}
+    size = str(min(limit, LARGEST_PAGE))
+    query = {"search": search, "status": status, "profile": profile, "page_size": size}
     query = {name: value for name, value in query.items() if value}
     rows: list[dict[str, Any]] = []
     while True:
@@ -136,10 +138,10 @@ def show(
 
 
 def trust_root(
+    *,
     print_root: Annotated[
         bool, typer.Option("--print", help="Print the root certificate in PEM.")
     ] = False,
-    *,
     as_json: Json = False,
 ) -> None:
     """Tell how to trust the platform's root on each system and in each browser."""

@@ -10,7 +10,7 @@ from ddt.errors import TroubleError
 
 app = typer.Typer(
     name="ddt",
-    help="Prepare, start, check and use theDDT. 'ddt up' starts; 'ddt COMMAND --help' has examples.",
+    help="Prepare, start, check and use theDDT. 'ddt COMMAND --help' has examples.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

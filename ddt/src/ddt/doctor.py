@@ -139,7 +139,7 @@ def _signer_log(settings: Settings) -> str:
     with psycopg.connect(
         signer_database_url(settings), password=password, connect_timeout=10
     ) as connection:
-        known = dict(
+        known: dict[str, str] = dict(
             connection.execute(
                 "SELECT asked::text, encode(intent.tbs_sha256, 'hex') FROM unnest(%s::uuid[]) AS "
                 "asked CROSS JOIN LATERAL intents.signing_intent(asked) AS intent",

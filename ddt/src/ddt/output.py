@@ -1,4 +1,4 @@
-"""What the commands print: progress, tables, JSON. Standard output is for results, the rest is not."""
+"""What the commands print: results on standard output, everything else on standard error."""
 
 import json
 import sys

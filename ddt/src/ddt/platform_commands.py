@@ -254,14 +254,18 @@ def _admin_password(chosen: Settings, word: str) -> None:
 
 def commands_to_try(word: str, http_port: int) -> list[str]:
     """Return three command lines that work as they stand, one after the other."""
-    return [
-        "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /tmp/try.key "
-        "-out /tmp/try.csr -subj /CN=try.example.test -addext subjectAltName=DNS:try.example.test "
-        f"&& {word} issue --csr /tmp/try.csr --profile tls-server --out /tmp/try.pem "
-        "--chain-out /tmp/try-chain.pem",
-        f"{word} trust --print > /tmp/try-root.pem && openssl verify -CAfile /tmp/try-root.pem "
-        "-untrusted /tmp/try-chain.pem /tmp/try.pem",
-        f"{word} revoke /tmp/try.pem --reason keyCompromise && openssl ocsp -issuer "
-        "/tmp/try-chain.pem -cert /tmp/try.pem -CAfile /tmp/try-root.pem "
-        f"-url http://127.0.0.1:{http_port}/ocsp",
-    ]
+    make = (
+        "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout try.key "
+        "-out try.csr -subj /CN=try.example.test -addext subjectAltName=DNS:try.example.test "
+        f"&& {word} issue --csr try.csr --profile tls-server --out try.pem "
+        "--chain-out try-chain.pem"
+    )
+    verify = (
+        f"{word} trust --print > try-root.pem && openssl verify -CAfile try-root.pem "
+        "-untrusted try-chain.pem try.pem"
+    )
+    revoke = (
+        f"{word} revoke try.pem --reason keyCompromise && openssl ocsp -issuer try-chain.pem "
+        f"-cert try.pem -CAfile try-root.pem -url http://127.0.0.1:{http_port}/ocsp"
+    )
+    return [make, verify, revoke]

@@ -24,7 +24,7 @@ _LONGEST_SOCKET_FOLDER = 85  # sun_path holds 107 bytes; PostgreSQL adds ".s.PGS
 
 @dataclass(frozen=True)
 class Settings:
-    """One platform: its folder, its domain, its two ports, and an outside database if one is named."""
+    """One platform: its folder, domain and two ports, and an outside database if one is named."""
 
     home: Path
     domain: str = DEFAULT_DOMAIN
@@ -73,7 +73,7 @@ class Settings:
 
     @property
     def runtime(self) -> Path:
-        """The folder of the Unix sockets: in the home, or a short one where the home's path is long."""
+        """The folder of the Unix sockets: in the home, or a short one where the path is long."""
         usual = self.home / "run"
         if len(os.fsencode(usual)) <= _LONGEST_SOCKET_FOLDER:
             return usual
@@ -144,8 +144,8 @@ def _remembered(file: Path) -> dict[str, str]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise TroubleError(
-            f"The settings in {file} cannot be read: {error}. Make the file readable for this user, "
-            "or remove it and name the settings in the environment.",
+            f"The settings in {file} cannot be read: {error}. Make the file readable for this "
+            "user, or remove it and name the settings in the environment.",
         ) from error
     pairs = (line.partition("=") for line in text.splitlines())
     return {name: rest for name, _, rest in pairs if name in NAMES}

@@ -17,8 +17,10 @@ GUIDES: dict[str, tuple[str, ...]] = {
         "sudo update-ca-certificates",
     ),
     "macOS": (
-        "sudo security add-trusted-cert -d -r trustRoot "
-        "-k /Library/Keychains/System.keychain {root}",
+        (
+            "sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain"
+            " {root}"
+        ),
     ),
     "Windows (as administrator)": ("certutil -addstore -f Root {root}",),
     "Firefox (every system)": (
@@ -27,8 +29,10 @@ GUIDES: dict[str, tuple[str, ...]] = {
     ),
     "Chrome, Chromium, Edge on Linux": (
         "mkdir -p $HOME/.pki/nssdb",
-        "certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n theDDT -i {root}"
-        "    (certutil is in libnss3-tools)",
+        (
+            "certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n theDDT -i {root}"
+            "    (certutil is in libnss3-tools)"
+        ),
     ),
     "Chrome, Edge, Safari on macOS and Windows": ("They use the system's trust: see above.",),
     "curl": ("curl --cacert {root} {portal}/",),

@@ -27,7 +27,8 @@ async def serve(path: Path, answer: Answer) -> asyncio.Server:
         finally:
             writer.close()
 
-    path.unlink(missing_ok=True)  # The home is locked: whoever made this one is gone.
+    # The home is locked: whoever made this one is gone.
+    path.unlink(missing_ok=True)  # noqa: ASYNC240  # A moment, before anything is served.
     before = os.umask(0o177)
     try:
         return await asyncio.start_unix_server(talk, path, limit=LONGEST_LINE)

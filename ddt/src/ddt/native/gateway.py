@@ -42,7 +42,7 @@ def write_configuration(
     A domain under `.localhost` (RFC 6761) is served on the loopback address only.
     """
     loopback = settings.domain.endswith(".localhost")
-    values = {
+    values: dict[str, object] = {
         "BIND": "127.0.0.1" if loopback else "",
         "HTTPS_PORT": settings.https_port,
         "HTTP_PORT": settings.http_port,

@@ -1,8 +1,9 @@
 """The guardian: the supervisor's small parent, which outlives it only to clear up.
 
 When the supervisor is killed, the kernel tells its direct children; their descendants fall to the
-guardian, since it adopts orphans, and it ends every one. When the guardian is killed, the supervisor is
-told by the kernel and stops in order. It holds the home's lock for as long as anything may run.
+guardian, since it adopts orphans, and it ends every one. When the guardian is killed, the
+supervisor is told by the kernel and stops in order. It holds the home's lock for as long as
+anything may run.
 """
 
 import contextlib

@@ -52,7 +52,7 @@ def become(account: str) -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent dies (prctl(2)), so that they can be ended."""
+    """Become the parent of descendants whose own parent dies (prctl(2)), to end them."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 

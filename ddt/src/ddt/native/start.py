@@ -85,7 +85,7 @@ def _listener(port: int) -> str:
     """Return " by NAME (process N)" where the system tells, or nothing."""
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,):
                 if connection.pid is None:
                     return ""
                 return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"

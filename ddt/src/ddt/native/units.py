@@ -1,4 +1,4 @@
-"""What the supervisor runs: services that stay and tasks that end, and how to tell that one is ready."""
+"""What the supervisor runs: services that stay, tasks that end, and when each is ready."""
 
 import os
 import re
