@@ -145,6 +145,10 @@ class Services:
         """Publish a CRL for each authority whose last one is past half of its time."""
         return crl_publishing.publish_due_crls(self.outside, now=now)
 
+    def drop_old_crls(self) -> int:
+        """Delete all but the newest ten CRLs of each authority; return how many."""
+        return crl_publishing.drop_old_crls()
+
     def renew_ocsp_responders(self, *, now: datetime) -> int:
         """Give each authority a fresh responder certificate when its last third has begun."""
         return ocsp_responders.renew_ocsp_responders(self.outside, now=now)
@@ -195,9 +199,7 @@ class Services:
         self, *, user_id: int, namespace_id: UUID | None = None, request_id: str = ""
     ) -> Principal:
         """Return a signed-in person's principal; raises `NotPermitted("namespace:member")`."""
-        return principal_of_user(
-            user_id=user_id, namespace_id=namespace_id, request_id=request_id
-        )
+        return principal_of_user(user_id=user_id, namespace_id=namespace_id, request_id=request_id)
 
     def create_namespace(self, *, slug: str, name: str, now: datetime) -> UUID:
         """Create a namespace with profiles and a grant on the shared issuing authority."""

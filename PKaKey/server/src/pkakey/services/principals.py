@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from pkakey.services.errors import NotPermitted
-from pkakey.store.context import PERMISSIONS, PERMISSIONS_OF_ROLE, Principal
+from pkakey.store.context import PERMISSIONS, PERMISSIONS_OF_ROLE, Principal, require
 from pkakey.store.reading import rows
 
 __all__ = [
@@ -14,12 +14,6 @@ __all__ = [
     "require",
     "system_principal",
 ]
-
-
-def require(principal: Principal, permission: str) -> None:
-    """Raise `NotPermitted` when the principal lacks the permission."""
-    if not principal.can(permission):
-        raise NotPermitted(permission)
 
 
 def principal_of_user(

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from pkakey.store.errors import NotPermitted, Unauthenticated
+
 PERMISSIONS: Final[Mapping[str, str]] = {
     "certificates:read": "See certificates and export them",
     "certificates:issue": "Issue certificates",
@@ -65,8 +67,10 @@ class Principal:
         return any(permission in PERMISSIONS_OF_ROLE.get(role, ()) for role in self.roles)
 
 
-class TokenNoLongerValid(Exception):  # noqa: N818  # An answer, not a failure.
-    """The token was revoked after the principal was made from it."""
+def require(principal: Principal, permission: str) -> None:
+    """Raise `NotPermitted` when the principal lacks the permission."""
+    if not principal.can(permission):
+        raise NotPermitted(permission)
 
 
 @contextmanager
@@ -74,8 +78,8 @@ def acting_as(principal: Principal) -> Iterator[None]:
     """Open a transaction in which PostgreSQL shows the principal's namespace and no other.
 
     The settings are local to the transaction, so that they cannot leak to the next user of a
-    pooled connection. Raises `TokenNoLongerValid` for a token that was revoked meanwhile, so that
-    a principal may be remembered for some seconds without outliving its token.
+    pooled connection. Raises `Unauthenticated` for a token that was revoked meanwhile, so that a
+    principal may be remembered for some seconds without outliving its token.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
@@ -84,5 +88,5 @@ def acting_as(principal: Principal) -> Iterator[None]:
         )
         row = cursor.fetchone()
         if not row[0]:
-            raise TokenNoLongerValid
+            raise Unauthenticated("token.revoked")
         yield

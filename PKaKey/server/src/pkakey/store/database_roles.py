@@ -28,9 +28,7 @@ FUNCTION_ROLES: Final[tuple[LiteralString, ...]] = ("pkakey_functions", "pkakey_
 _LOCK: Final = 0x7468_6544_4454
 
 
-def ensure_roles(
-    admin_url: str, passwords: Mapping[str, str], *, database: str = "pkakey"
-) -> None:
+def ensure_roles(admin_url: str, passwords: Mapping[str, str], *, database: str = "pkakey") -> None:
     """Create what is missing of the database and its roles, and set the passwords.
 
     `admin_url` names a server as an administrator; `passwords` maps each of `LOGIN_ROLES` to its
@@ -43,12 +41,8 @@ def ensure_roles(
         for role in FUNCTION_ROLES:
             _ensure_role(admin, role, "NOLOGIN", None)
             # So that the owner can hand functions over. NOINHERIT: it gains no policy by it.
-            admin.execute(
-                sql.SQL("GRANT {} TO pkakey_owner").format(sql.Identifier(role))
-            )
-        if not admin.execute(
-            "SELECT FROM pg_database WHERE datname = %s", [database]
-        ).fetchone():
+            admin.execute(sql.SQL("GRANT {} TO pkakey_owner").format(sql.Identifier(role)))
+        if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
             admin.execute(
                 sql.SQL("CREATE DATABASE {} OWNER pkakey_owner TEMPLATE template0").format(
                     sql.Identifier(database)
@@ -80,7 +74,7 @@ def _ensure_role(
     login: LiteralString,
     password: str | None,
 ) -> None:
-    exists = admin.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+    exists = admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
     admin.execute(
         sql.SQL(
             "{} ROLE {} {} NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOBYPASSRLS PASSWORD {}"

@@ -5,13 +5,17 @@ One connection a thread, kept open. The functions called here are idempotent, so
 connection broke is made once more on a new one.
 """
 
+import logging
 import threading
 from collections.abc import Sequence
 from typing import Any, LiteralString
 
 import psycopg
 from django.db import connections
-from django.db.utils import OperationalError
+
+from pkakey.store.errors import ServiceUnavailable
+
+logger = logging.getLogger(__name__)
 
 _local = threading.local()
 _ORDINARY = {"autocommit": True, "prepare_threshold": None}
@@ -20,8 +24,8 @@ _ORDINARY = {"autocommit": True, "prepare_threshold": None}
 def call(query: LiteralString, values: Sequence[object]) -> list[tuple[Any, ...]]:
     """Run one statement in a transaction of its own and return its rows.
 
-    Raises Django's `OperationalError` when the server does not answer, psycopg's other errors as
-    they are.
+    Raises `ServiceUnavailable("database")` when the server does not answer, psycopg's other errors
+    as they are.
     """
     for attempt in (1, 2):
         connection = _connection()
@@ -29,7 +33,7 @@ def call(query: LiteralString, values: Sequence[object]) -> list[tuple[Any, ...]
             return connection.execute(query, values, binary=True).fetchall()
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             if attempt == 2 or not connection.closed:  # noqa: PLR2004
-                raise OperationalError(str(error)) from error
+                raise _unavailable(error) from error
     raise AssertionError("The loop returns or raises.")
 
 
@@ -38,6 +42,15 @@ def close() -> None:
     connection = getattr(_local, "connection", None)
     if connection is not None:
         connection.close()
+
+
+def _unavailable(error: Exception) -> ServiceUnavailable:
+    logger.warning("The database does not answer: %s", error)
+    return ServiceUnavailable(
+        "database",
+        "The database does not answer at the moment. Send the same request again in a few "
+        "seconds, with the same Idempotency-Key if you gave one.",
+    )
 
 
 def _connection() -> psycopg.Connection[tuple[Any, ...]]:
@@ -50,6 +63,6 @@ def _connection() -> psycopg.Connection[tuple[Any, ...]]:
     try:
         _local.connection = psycopg.connect(**parameters, **_ORDINARY)
     except psycopg.OperationalError as error:
-        raise OperationalError(str(error)) from error
+        raise _unavailable(error) from error
     fresh: psycopg.Connection[tuple[Any, ...]] = _local.connection
     return fresh

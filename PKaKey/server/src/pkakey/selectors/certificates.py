@@ -1,0 +1,286 @@
+"""Certificates: the list, one of them, all of them for an export."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from cryptography import x509
+from django.db.models import Q, QuerySet
+from pkakey_engine.issuance import describe_certificate
+from pkakey_engine.keys import describe_key
+
+from pkakey.selectors.cursors import Cursor, MalformedCursor, neighbours
+from pkakey.selectors.results import CertificateDetail, CertificateItem, Page
+from pkakey.selectors.values import names_from_text, pem
+from pkakey.store import reading
+from pkakey.store.authorities.models import Authority
+from pkakey.store.certificates.models import Certificate
+from pkakey.store.context import Principal, acting_as, require
+from pkakey.store.errors import NotFound
+
+COUNT_CAP = 1000
+EXPORT_CHUNK = 1000
+STATUSES = ("valid", "expired", "revoked")
+_LISTED = (
+    "id",
+    "serial_number",
+    "subject",
+    "names",
+    "profile",
+    "profile_version",
+    "authority_id",
+    "not_before",
+    "not_after",
+    "issued_at",
+    "revoked_at",
+    "revocation_reason",
+    "requested_by",
+    "source",
+    "purpose",
+)
+
+
+def list_certificates(
+    principal: Principal,
+    *,
+    now: datetime,
+    search: str | None = None,
+    name: str | None = None,
+    status: str | None = None,
+    profile: str | None = None,
+    authority_id: UUID | None = None,
+    expires_before: datetime | None = None,
+    expires_after: datetime | None = None,
+    issued_after: datetime | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[CertificateItem]:
+    """Return one page, newest first.
+
+    `search` is part of a name, subject or serial number; `name` one whole name; `status` valid,
+    expired or revoked at `now`. Raises `NotPermitted` and `MalformedCursor`.
+    """
+    require(principal, "certificates:read")
+    place = Cursor.from_text(cursor, parts=2)
+    with acting_as(principal):
+        found = _found(
+            now=now,
+            search=search,
+            name=name,
+            status=status,
+            profile=profile,
+            authority_id=authority_id,
+            expires_before=expires_before,
+            expires_after=expires_after,
+            issued_after=issued_after,
+        )
+        count = found.order_by()[: COUNT_CAP + 1].count()
+        rows = list(_from(found, place)[: limit + 1])
+        authorities = _authority_names()
+    has_more = len(rows) > limit
+    rows = rows[:limit]
+    if place is not None and place.is_backward:
+        rows.reverse()
+    next_cursor, previous_cursor = neighbours(
+        place, [_position(row) for row in rows], has_more=has_more
+    )
+    return Page(
+        items=tuple(_item(row, authorities, now) for row in rows),
+        next_cursor=next_cursor,
+        previous_cursor=previous_cursor,
+        count=min(count, COUNT_CAP),
+        count_capped=count > COUNT_CAP,
+    )
+
+
+def iterate_for_export(
+    principal: Principal, *, now: datetime, **filters: Any
+) -> Iterator[CertificateItem]:
+    """Return everything that the filters of `list_certificates` find, newest first.
+
+    Reads in chunks, each in a transaction of its own, so that a slow client holds none open.
+    """
+    require(principal, "certificates:read")
+    return _exported(principal, now, filters)
+
+
+def _exported(
+    principal: Principal, now: datetime, filters: Mapping[str, Any]
+) -> Iterator[CertificateItem]:
+    place: Cursor | None = None
+    while True:
+        with acting_as(principal):
+            rows = list(_from(_found(now=now, **filters), place)[:EXPORT_CHUNK])
+            authorities = _authority_names()
+        for row in rows:
+            yield _item(row, authorities, now)
+        if len(rows) < EXPORT_CHUNK:
+            return
+        place = Cursor(_position(rows[-1]))
+
+
+def get_certificate(
+    principal: Principal, serial_number: str, *, now: datetime | None = None
+) -> CertificateDetail:
+    """Return one certificate with its chain; raises `NotFound("certificate")`.
+
+    Without `now` the status is as of this moment by the database's clock.
+    """
+    require(principal, "certificates:read")
+    with acting_as(principal):
+        row = (
+            Certificate.objects.filter(serial_number=serial_number).order_by("-issued_at").first()
+            if "\x00" not in serial_number
+            else None
+        )
+        if row is None:
+            raise NotFound("certificate")
+        moment = now or _database_time()
+        authorities = {each.id: each for each in Authority.objects.all()}
+    der = bytes(row.der)
+    certificate = x509.load_der_x509_certificate(der)
+    return CertificateDetail(
+        **_fields(row, {key: each.name for key, each in authorities.items()}, moment),
+        pem=pem(der),
+        der=der,
+        sha256=row.sha256,
+        public_key_sha256=row.public_key_sha256,
+        key=describe_key(certificate.public_key()),
+        signature_algorithm=_signature_algorithm(certificate),
+        chain=_chain(authorities, row),
+        extensions=describe_certificate(certificate),
+    )
+
+
+def _chain(authorities: Mapping[UUID, Authority], row: Certificate) -> list[str]:
+    chain: list[str] = []
+    wanted: UUID | None = row.authority_id
+    while wanted in authorities:
+        authority = authorities[wanted]
+        if authority.certificate_der is None or bytes(authority.certificate_der) == bytes(row.der):
+            break
+        chain.append(pem(bytes(authority.certificate_der)))
+        wanted = authority.parent_id
+    return chain
+
+
+def _signature_algorithm(certificate: x509.Certificate) -> str:
+    oid = certificate.signature_algorithm_oid
+    return getattr(oid, "_name", oid.dotted_string)
+
+
+def _database_time() -> datetime:
+    moment: datetime = reading.rows("SELECT statement_timestamp()")[0][0]
+    return moment
+
+
+def _found(  # noqa: C901, PLR0912  # One line for each filter.
+    *,
+    now: datetime,
+    search: str | None = None,
+    name: str | None = None,
+    status: str | None = None,
+    profile: str | None = None,
+    authority_id: UUID | None = None,
+    expires_before: datetime | None = None,
+    expires_after: datetime | None = None,
+    issued_after: datetime | None = None,
+) -> QuerySet[Certificate]:
+    found = Certificate.objects.only(*_LISTED)
+    if any("\x00" in text for text in (search, name, profile) if text):
+        # No text column can hold it, so nothing has it.
+        return found.none()
+    if search and search.strip():
+        found = found.filter(search_text__contains=search.strip().upper())
+    if name:
+        wanted = [f"{kind}:{name}" for kind in ("dns", "ip", "email", "uri")]
+        # The trigram index finds the candidates; the names decide.
+        found = found.filter(search_text__contains=name.upper()).filter(names__overlap=wanted)
+    if status == "revoked":
+        found = found.filter(revoked_at__isnull=False)
+    elif status == "expired":
+        found = found.filter(revoked_at__isnull=True, not_after__lt=now)
+    elif status == "valid":
+        found = found.filter(revoked_at__isnull=True, not_after__gte=now)
+    if profile:
+        found = found.filter(profile=profile)
+    if authority_id:
+        found = found.filter(authority_id=authority_id)
+    if expires_before:
+        found = found.filter(not_after__lt=expires_before)
+    if expires_after:
+        found = found.filter(not_after__gt=expires_after)
+    if issued_after:
+        found = found.filter(issued_at__gt=issued_after)
+    return found
+
+
+def _from(found: QuerySet[Certificate], cursor: Cursor | None) -> QuerySet[Certificate]:
+    if cursor is None:
+        return found.order_by("-issued_at", "-id")
+    try:
+        at, row_id = datetime.fromisoformat(cursor.position[0]), UUID(cursor.position[1])
+    except ValueError:
+        raise MalformedCursor from None
+    if at.tzinfo is None:
+        raise MalformedCursor
+    if cursor.is_backward:
+        newer = Q(issued_at__gt=at) | Q(issued_at=at, id__gt=row_id)
+        return found.filter(newer, issued_at__gte=at).order_by("issued_at", "id")
+    older = Q(issued_at__lt=at) | Q(issued_at=at, id__lt=row_id)
+    # The second condition repeats the first's bound in a form that the index takes.
+    return found.filter(older, issued_at__lte=at).order_by("-issued_at", "-id")
+
+
+def _position(row: Certificate) -> tuple[str, ...]:
+    return row.issued_at.isoformat(), str(row.id)
+
+
+def _authority_names() -> dict[UUID, str]:
+    return dict(Authority.objects.values_list("id", "name"))
+
+
+def status_at(row: Certificate, now: datetime) -> str:
+    """Return valid, expired or revoked."""
+    if row.revoked_at is not None:
+        return "revoked"
+    return "expired" if row.not_after < now else "valid"
+
+
+def _fields(row: Certificate, authorities: Mapping[UUID, str], now: datetime) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "serial_number": row.serial_number,
+        "subject": row.subject,
+        "names": names_from_text(row.names),
+        "profile": row.profile,
+        "profile_version": row.profile_version,
+        "authority_id": row.authority_id,
+        "authority_name": authorities.get(row.authority_id, ""),
+        "status": status_at(row, now),
+        "not_before": row.not_before,
+        "not_after": row.not_after,
+        "issued_at": row.issued_at,
+        "revoked_at": row.revoked_at,
+        "revocation_reason": row.revocation_reason,
+        "requested_by": row.requested_by,
+        "source": row.source,
+        "purpose": row.purpose,
+    }
+
+
+def _item(row: Certificate, authorities: Mapping[UUID, str], now: datetime) -> CertificateItem:
+    return CertificateItem(**_fields(row, authorities, now))
+
+
+def ending_soon(now: datetime, until: datetime, limit: int) -> tuple[CertificateItem, ...]:
+    """Return the valid certificates that end first; must run inside `acting_as`."""
+    rows = (
+        Certificate.objects.only(*_LISTED)
+        .filter(revoked_at__isnull=True, not_after__gt=now, not_after__lte=until)
+        .exclude(purpose="ocsp-responder")
+        .order_by("not_after")[:limit]
+    )
+    authorities = _authority_names()
+    return tuple(_item(row, authorities, now) for row in rows)

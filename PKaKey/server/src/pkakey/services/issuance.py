@@ -1,0 +1,213 @@
+"""Issue a certificate for a CSR: the path that every front takes (docs/flows/issuance.md)."""
+
+import hashlib
+from datetime import datetime
+from uuid import UUID
+
+from pkakey_engine.errors import Refusal, Refused
+from pkakey_engine.issuance import (
+    CertificateRequest,
+    IntendedCertificate,
+    Profile,
+    ProfileKind,
+    intend_certificate,
+    parse_csr,
+)
+
+from pkakey.selectors.values import names_from_text, pem
+from pkakey.services.errors import ServiceUnavailable
+from pkakey.services.finishing import finish_intent
+from pkakey.services.intents import (
+    IdempotencyKey,
+    Purpose,
+    Stale,
+    record_intent,
+    sign_certificate,
+    store_certificate,
+)
+from pkakey.services.issuing_authority import (
+    IssuingAuthority,
+    current_profile,
+    forget,
+    issuing_authority,
+)
+from pkakey.services.outside import Outside
+from pkakey.services.principals import Principal, require
+from pkakey.services.results import IssuedCertificate, Preview
+from pkakey.store.certificates.models import Certificate, Intent
+from pkakey.store.context import acting_as
+
+_ATTEMPTS = 3
+
+
+def issue_certificate(
+    outside: Outside,
+    *,
+    principal: Principal,
+    csr: bytes,
+    profile: str,
+    now: datetime,
+    source: str,
+    authority_id: UUID | None = None,
+    idempotency_key: str | None = None,
+) -> IssuedCertificate:
+    """Issue a certificate; `services.Services.issue_certificate` tells the rest."""
+    require(principal, "certificates:issue")
+    request = parse_csr(csr)
+    idempotency = (
+        IdempotencyKey(
+            key=idempotency_key, request_sha256=_digest(request.csr_der, profile, authority_id)
+        )
+        if idempotency_key
+        else None
+    )
+    for _ in range(_ATTEMPTS):
+        authority = issuing_authority(outside, principal, authority_id)
+        intended = _intend(request, principal, profile, authority, now)
+        try:
+            recorded = record_intent(
+                principal=principal,
+                intended=intended,
+                authority_id=authority.id,
+                authority_version=authority.version,
+                is_default=authority.is_default,
+                now=now,
+                source=source,
+                purpose=Purpose(),
+                request_der=request.csr_der,
+                idempotency=idempotency,
+            )
+        except Stale:
+            forget()
+            continue
+        if not recorded.is_new:
+            return _replay(outside, principal, recorded.intent_id, now)
+        certificate_der = sign_certificate(
+            outside, intended=intended, intent_id=recorded.intent_id, key_id=authority.key_id
+        )
+        store_certificate(
+            namespace_id=principal.namespace_id,
+            intent_id=recorded.intent_id,
+            certificate_der=certificate_der,
+            now=now,
+        )
+        return _issued(intended, authority, recorded.intent_id, certificate_der)
+    raise ServiceUnavailable(
+        "database", "The authority or the profile is being changed. Send the request again."
+    )
+
+
+def preview_certificate(
+    outside: Outside,
+    *,
+    principal: Principal,
+    csr: bytes,
+    profile: str,
+    now: datetime,
+    authority_id: UUID | None = None,
+) -> Preview:
+    """Return what would be issued; `services.Services.preview_certificate` tells the rest."""
+    require(principal, "certificates:issue")
+    # What is remembered may be old, and nothing checks it here.
+    forget()
+    request = parse_csr(csr)
+    authority = issuing_authority(outside, principal, authority_id)
+    intended = _intend(request, principal, profile, authority, now)
+    return Preview(
+        subject=intended.subject,
+        names=intended.names,
+        not_before=intended.not_before,
+        not_after=intended.not_after,
+        extensions=intended.describe(),
+        key=request.key_description,
+        profile=intended.profile_name,
+        authority_id=authority.id,
+        authority_name=authority.name,
+    )
+
+
+def _intend(
+    request: CertificateRequest,
+    principal: Principal,
+    profile: str,
+    authority: IssuingAuthority,
+    now: datetime,
+) -> IntendedCertificate:
+    rule = current_profile(principal, profile)
+    _require_end_entity(rule)
+    return intend_certificate(request=request, profile=rule, issuer=authority.issuer, now=now)
+
+
+def _require_end_entity(profile: Profile) -> None:
+    # An OCSP responder's certificate may answer for the authority: only the platform gets one.
+    if profile.kind is not ProfileKind.END_ENTITY:
+        raise Refused(
+            Refusal.PROFILE_NOT_APPLICABLE,
+            f"Profile {profile.name!r} is for the platform's own parts, not for requests; use a "
+            "profile such as 'tls-server'.",
+        )
+
+
+def _digest(csr_der: bytes, profile: str, authority_id: UUID | None) -> bytes:
+    digest = hashlib.sha256(csr_der)
+    digest.update(f"\x00{profile}\x00{authority_id}".encode("utf-8", "surrogatepass"))
+    return digest.digest()
+
+
+def _issued(
+    intended: IntendedCertificate,
+    authority: IssuingAuthority,
+    intent_id: UUID,
+    certificate_der: bytes,
+) -> IssuedCertificate:
+    return IssuedCertificate(
+        id=intent_id,
+        serial_number=intended.serial_hex,
+        pem=pem(certificate_der),
+        der=certificate_der,
+        chain=list(authority.chain),
+        not_before=intended.not_before,
+        not_after=intended.not_after,
+        subject=intended.subject,
+        names=intended.names,
+        profile=intended.profile_name,
+        authority_id=authority.id,
+    )
+
+
+def _replay(
+    outside: Outside, principal: Principal, intent_id: UUID, now: datetime
+) -> IssuedCertificate:
+    """Return the certificate of an earlier request with the same key, finishing it if need be."""
+    with acting_as(principal):
+        is_open = Intent.objects.filter(id=intent_id, state="open").exists()
+    if is_open:
+        finish_intent(
+            outside,
+            intent_id=intent_id,
+            namespace_id=principal.namespace_id,
+            namespace=principal.namespace,
+            now=now,
+        )
+    with acting_as(principal):
+        row = Certificate.objects.filter(id=intent_id).first()
+    if row is None:
+        raise ServiceUnavailable(
+            "signer", "The earlier request with this key was given up. Send it again."
+        )
+    authority = issuing_authority(outside, principal, row.authority_id)
+    certificate_der = bytes(row.der)
+    return IssuedCertificate(
+        id=row.id,
+        serial_number=row.serial_number,
+        pem=pem(certificate_der),
+        der=certificate_der,
+        chain=list(authority.chain),
+        not_before=row.not_before,
+        not_after=row.not_after,
+        subject=row.subject,
+        names=names_from_text(row.names),
+        profile=row.profile,
+        authority_id=row.authority_id,
+        replayed=True,
+    )
