@@ -26,6 +26,19 @@ fled = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"],
 time.sleep(300)
 """
 
+ORDERED = """
+import signal, sys, time
+def say(word):
+    with open(ORDER, "a") as file:
+        file.write(word + "\\n")
+def end(*_):
+    say("stop " + sys.argv[1])
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+say("start " + sys.argv[1])
+time.sleep(0.3 if sys.argv[1] == "task" else 300)
+"""
+
 DRIVER = """
 import asyncio, os, sys
 from pathlib import Path
@@ -59,11 +72,13 @@ class Driven:
         )
 
     def ask(self, **request: str) -> dict[str, Any]:
-        return control.ask(self.folder / "c.sock", request) or {}
+        return control.ask(self.folder / "c.sock", dict(request)) or {}
 
     def unit(self, name: str) -> dict[str, Any]:
         answer = self.ask(do="status")
-        rows = {u["name"]: u for u in answer.get("services", []) + answer.get("tasks", [])}
+        rows: dict[str, dict[str, Any]] = {
+            u["name"]: u for u in answer.get("services", []) + answer.get("tasks", [])
+        }
         return rows.get(name, {"state": "?", "pid": None, "restarts": -1})
 
     def processes(self) -> list[psutil.Process]:
@@ -125,7 +140,7 @@ def test_a_service_that_keeps_crashing_is_tried_ever_more_rarely(
         nonlocal said
         row = driven.unit("a")
         said = row["detail"]
-        return row["state"] == "restarting"
+        return bool(row["state"] == "restarting")
 
     wait_for(told)
     assert "exit code 3" in said
@@ -194,17 +209,11 @@ def test_units_start_after_what_they_stand_on_and_stop_before_it(
     drive: Callable[[str], Driven], tmp_path: Path
 ) -> None:
     order = tmp_path / "order"
-    program = (
-        "import signal, sys, time\\n"
-        f"def say(word): open({str(order)!r}, 'a').write(word + chr(10))\\n"
-        "def end(*_): say('stop ' + sys.argv[1]); sys.exit()\\n"
-        "signal.signal(signal.SIGTERM, end)\\n"
-        "say('start ' + sys.argv[1])\\n"
-        "time.sleep(0.3 if sys.argv[1] == 'task' else 300)\\n"
-    )
+    program = tmp_path / "program.py"
+    program.write_text(ORDERED.replace("ORDER", repr(str(order))))
     driven = drive(
-        f"""[Unit(n, [py, "-c", "{program}", n], after=a, is_task=n == "task", environment=env,
-            ready=lambda n=n: n in Path({str(order)!r}).read_text())
+        f"""[Unit(n, [py, {str(program)!r}, n], after=a, is_task=n == "task", environment=env,
+            ready=lambda n=n: os.path.exists({str(order)!r}) and n in open({str(order)!r}).read())
             for n, a in [("top", ("task",)), ("task", ("base",)), ("base", ())]]"""
     )
     wait_for(lambda: driven.ask(do="status")["state"] == "ready")

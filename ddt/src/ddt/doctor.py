@@ -1,6 +1,5 @@
 """The checks of `ddt doctor`: each looks at one thing and says what to do when it is not well."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,13 +8,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 from cryptography import x509
 
 from ddt import secret_files
 from ddt.errors import TroubleError
 from ddt.native import gateway, postgresql, start
-from ddt.native.services import signer_database_url
+from ddt.native.services import manage_environment
 from ddt.settings import Settings
 
 _OLDEST_PYTHON = (3, 11)
@@ -42,7 +40,7 @@ def _run(name: str, check: Callable[[Settings], str], settings: Settings) -> Che
         return Check(name, ok=True, detail=check(settings))
     except TroubleError as error:
         return Check(name, ok=False, detail=str(error))
-    except (OSError, ValueError, psycopg.Error, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
         return Check(name, ok=False, detail=f"The check itself failed: {error}.")
 
 
@@ -120,40 +118,22 @@ def _certificate(settings: Settings) -> str:
 
 
 def _signer_log(settings: Settings) -> str:
-    """Compare the signer's own log with the store: no signature without its recorded intent."""
+    """Compare the signer's own log with the store: no certificate without its record."""
     log = settings.home / "keystore" / "signer.log"
     if not log.exists():
         return "The signer has signed nothing yet."
     result = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "pkakey_signers.verify_log", "--entries", os.fspath(log)],
+        [sys.executable, "-m", "pkakey.config.manage", "compare_signer_log", os.fspath(log)],
         check=False, capture_output=True, text=True, timeout=_SECONDS,
+        env=manage_environment(settings),
     )  # fmt: skip
     if result.returncode != 0:
+        said = (result.stderr.strip().splitlines() or ["no reason was given"])[-1]
         raise TroubleError(
-            f"The signer's log does not hold: {result.stderr.strip()} Stop the platform, and "
-            "compare the log with your backup.",
+            f"{said} If the database came from an older backup, revoke what it does not know; "
+            "else keep the log and the database as they are and look for who changed them.",
         )
-    entries = [json.loads(line) for line in result.stdout.splitlines()]
-    signed = {e["intent_id"]: e["tbs_sha256"] for e in entries if e.get("intent_id")}
-    password = secret_files.read(settings.secrets, "pkakey-signer-password")
-    with psycopg.connect(
-        signer_database_url(settings), password=password, connect_timeout=10
-    ) as connection:
-        known: dict[str, str] = dict(
-            connection.execute(
-                "SELECT asked::text, encode(intent.tbs_sha256, 'hex') FROM unnest(%s::uuid[]) AS "
-                "asked CROSS JOIN LATERAL intents.signing_intent(asked) AS intent",
-                [list(signed)],
-            ).fetchall()
-        )
-    unknown = [one for one, digest in signed.items() if known.get(one) != digest]
-    if unknown:
-        raise TroubleError(
-            f"{len(unknown)} of {len(signed)} signatures in the signer's log have no intent in "
-            f"the database, such as {unknown[0]}. The database was likely restored from an older "
-            "backup: revoke what it does not know.",
-        )
-    return f"Each of the {len(signed)} signatures in the signer's log has its recorded intent."
+    return result.stdout.strip()
 
 
 _CHECKS: dict[str, Callable[[Settings], str]] = {

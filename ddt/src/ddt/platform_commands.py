@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: ddt doctor --json")(doctor)
     app.command(
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-        epilog="Example: ddt manage changepassword admin",
+        epilog="Example: ddt manage reset_admin_password",
     )(manage)
 
 
@@ -249,7 +249,7 @@ def _admin_password(chosen: Settings, word: str) -> None:
         output.say(f"  with password  {password}   (one-time: you choose your own then)")
         shown.touch(mode=0o600)
     else:
-        output.say(f"\n  Sign in as     admin   (forgotten? {word} manage changepassword admin)")
+        output.say(f"\n  Sign in as     admin   (forgotten? {word} manage reset_admin_password)")
 
 
 def commands_to_try(word: str, http_port: int) -> list[str]:

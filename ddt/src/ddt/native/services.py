@@ -303,18 +303,13 @@ class _Platform:
         return environment
 
 
-def signer_database_url(settings: Settings) -> str:
-    """Return the database's URL for the signer's role, which may look intents up; no password."""
-    return _database_url(settings, "pkakey_signer")
-
-
 def manage_environment(settings: Settings) -> dict[str, str]:
     """Return the environment for one of PKaKey's management commands, run by hand."""
     try:
         ports = Ports(**json.loads((settings.runtime / _PORTS).read_text(encoding="ascii")))
     except (OSError, ValueError, TypeError):
         raise TroubleError("The platform does not run. Start it with 'ddt up'.") from None
-    return {**os.environ, **_Platform(settings, ports).environment("web", is_admin=True)}
+    return {**os.environ, **_Platform(settings, ports).environment("worker", is_admin=True)}
 
 
 def _database_url(settings: Settings, user: str, database: str = DATABASE) -> str:

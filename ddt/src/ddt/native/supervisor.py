@@ -7,6 +7,7 @@ process's parent, ends what a `kill -9` of the supervisor leaves.
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -71,7 +72,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.stopping.set)
         server = await serve(self.control_socket, self.answer)
-        watchers = [asyncio.create_task(self._watch(each)) for each in self.units.values()]
+        watchers = [asyncio.create_task(self._guarded(each)) for each in self.units.values()]
         keeper = asyncio.create_task(self._keep_logs_small())
         await self.stopping.wait()
         keeper.cancel()
@@ -122,6 +123,13 @@ class Supervisor:
             # A pid that is not ours is an orphan that a crashed child left to us.
             if (known := self.exits.pop(pid, None)) is not None and not known.done():
                 known.set_result(code)
+
+    async def _guarded(self, running: Running) -> None:
+        try:
+            await self._watch(running)
+        except Exception as error:  # A unit's edge: one that fails must be seen, not vanish.
+            logging.getLogger(__name__).exception("unit %s", running.unit.name)
+            await self._failed(running, f"the supervisor could not watch it: {error}")
 
     async def _watch(self, running: Running) -> None:  # noqa: C901  # One life, told once.
         unit = running.unit
