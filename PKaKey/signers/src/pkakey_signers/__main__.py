@@ -104,6 +104,9 @@ def _run(options: argparse.Namespace) -> None:
     try:
         server.serve()
     finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # A second one must not interrupt the closing of the log.
+            signal.signal(number, signal.SIG_IGN)
         stopped.set()
         housekeeper.join()
         intents.close()

@@ -59,6 +59,11 @@ class SignerClient:
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        # A client may live as long as its process; nobody is told to close it.
+        for connection in self._idle:
+            connection.close()
+
     def close(self) -> None:
         """Close the idle connections; the client stays usable."""
         with self._lock:

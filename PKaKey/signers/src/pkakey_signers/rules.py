@@ -64,7 +64,7 @@ def check_crl(to_be_signed: bytes, key: HeldKey) -> str:
         last_update, next_update = crl.last_update_utc, crl.next_update_utc
         issuer = crl.issuer
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
-        raise _malformed(f"It is no CRL with a CRL number: {error}") from None
+        raise _malformed(f"It is no CRL with a CRL number ({_reason(error)}).") from None
     _require_issuer(issuer, authority)
     if not authority.signs_crls:
         raise SignerRefused(
@@ -97,7 +97,7 @@ def check_ocsp_response(to_be_signed: bytes, key: HeldKey) -> str:
         key_hash, name = response.responder_key_hash, response.responder_name
         _ = response.extensions
     except (ValueError, x509.DuplicateExtension) as error:
-        raise _malformed(f"It is no ResponseData: {error}") from None
+        raise _malformed(f"It is no ResponseData ({_reason(error)}).") from None
     _require_responder(key_hash, name, key)
     if not windows:
         raise _malformed("It answers for no certificate.")
@@ -159,9 +159,9 @@ def _wrapped_certificate(to_be_signed: bytes, key: HeldKey) -> x509.Certificate:
             certificate = x509.load_der_x509_certificate(_wrap(to_be_signed, key))
             _ = certificate.extensions, certificate.subject, certificate.public_key()
     except (ValueError, x509.DuplicateExtension, TypeError) as error:
-        raise _malformed(f"It is no certificate: {error}") from None
+        raise _malformed(f"It is no certificate ({_reason(error)}).") from None
     except UnsupportedAlgorithm as error:
-        raise _malformed(f"Its key is not supported: {error}") from None
+        raise _malformed(f"Its key is not supported ({_reason(error)}).") from None
     if certificate.tbs_certificate_bytes != to_be_signed:
         raise _malformed("It is not one TBSCertificate.")
     return certificate
@@ -299,6 +299,11 @@ def _extension(certificate: x509.Certificate, kind: type[Value]) -> Value | None
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
+
+
+def _reason(error: Exception) -> str:
+    """Return the parser's words without its trace of where it was."""
+    return str(error).partition(":")[0][:100]
 
 
 def _malformed(detail: str) -> SignerRefused:

@@ -23,12 +23,14 @@ def read_secret(path: Path, what: str) -> bytes:
             f"The {what} file {path} cannot be read ({error.strerror}); "
             "run 'ddt init', or give the signer's user the right to read it."
         ) from None
-    with open(descriptor, "rb") as file:  # noqa: PTH123  # The descriptor was checked, not a path.
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise StartRefused(f"The {what} file {path} is no regular file.")
         refuse_open_modes(path, status, what)
-        contents = file.read(_MAX_SECRET_BYTES + 1)
+        contents = os.read(descriptor, _MAX_SECRET_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(contents) > _MAX_SECRET_BYTES:
         raise StartRefused(f"The {what} file {path} is longer than {_MAX_SECRET_BYTES} octets.")
     if not contents.strip():

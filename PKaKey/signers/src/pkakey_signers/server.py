@@ -166,16 +166,21 @@ class SignerServer:
                 return
             if request is None:
                 return
-            with self._lock:
-                if self._is_stopping:
-                    return
-                self._at_work.add(connection)
+            if not self._begin_work(connection):
+                return
             connection.settimeout(self._limits.frame_seconds)
             was_taken = _send(connection, self._answer(request))
             with self._lock:
                 self._at_work.discard(connection)
-            if not was_taken:
-                return
+                # ``_end`` took this connection for one at work and left it to us.
+                if self._is_stopping or not was_taken:
+                    return
+
+    def _begin_work(self, connection: socket.socket) -> bool:
+        with self._lock:
+            if not self._is_stopping:
+                self._at_work.add(connection)
+            return not self._is_stopping
 
     def _receive(self, connection: socket.socket, decoder: FrameDecoder) -> Frame | None:
         """Return the next request, or None when the client is gone or was silent for long."""

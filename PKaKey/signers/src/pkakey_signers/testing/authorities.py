@@ -1,4 +1,8 @@
-"""Builds to-be-signed bytes and authorities for the tests, by ``cryptography``'s builders."""
+"""Builders for tests: to-be-signed bytes and authorities, by ``cryptography``'s own builders.
+
+Not for production. Nothing here uses the signer's rules, so that tests do not agree with
+themselves.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.types import (
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
 from pkakey_signers.client import SignerClient
 from pkakey_signers.private_keys import private_key_at_the_signer
 
@@ -24,10 +29,16 @@ ROOT_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test Root")])
 LEAF_KEY = ec.generate_private_key(ec.SECP256R1()).public_key()
 
 
+_SHORT_FORM_LIMIT = 128
+
+
 class RecordsIntents(Protocol):
+    """Stands for the store: keeps an intent and returns its id."""
+
     def record(
         self, tbs: bytes, key_id: UUID, *, kind: str = "certificate", state: str = "open"
-    ) -> UUID: ...
+    ) -> UUID:
+        """Record an intent for these bytes."""
 
 
 class Captured(Exception):  # noqa: N818
@@ -39,6 +50,7 @@ class Captured(Exception):  # noqa: N818
 
 
 def name(common_name: str) -> x509.Name:
+    """Return a name with only this common name."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
@@ -58,6 +70,7 @@ def to_be_signed(
 
 
 def hash_for(public_key_der: bytes) -> Any:  # noqa: ANN401
+    """Return the hash a builder needs for this key: None for Ed25519."""
     key = load_der_public_key(public_key_der)
     if isinstance(key, ed25519.Ed25519PublicKey):
         return None
@@ -66,6 +79,7 @@ def hash_for(public_key_der: bytes) -> Any:  # noqa: ANN401
 
 
 def key_usage(*, ca: bool, crl_sign: bool = True) -> x509.KeyUsage:
+    """Return the key usage of an authority or of an end entity."""
     return x509.KeyUsage(
         digital_signature=not ca,
         content_commitment=False,
@@ -79,7 +93,7 @@ def key_usage(*, ca: bool, crl_sign: bool = True) -> x509.KeyUsage:
     )
 
 
-def certificate_tbs(
+def certificate_tbs(  # noqa: PLR0913  # Each is what one test bends.
     public_key_der: bytes,
     *,
     issuer: x509.Name = ROOT_NAME,
@@ -119,6 +133,7 @@ def crl_tbs(
     revoked: int = 2,
     days: int = 7,
 ) -> bytes:
+    """Return a TBSCertList to be signed by the key of ``public_key_der``."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer)
@@ -170,9 +185,11 @@ class Authority:
 
     @property
     def name(self) -> x509.Name:
+        """The authority's own name."""
         return self.certificate.subject
 
-    def tbs(self, **changes: Any) -> bytes:  # noqa: ANN401
+    def tbs(self, **changes: Any) -> bytes:  # noqa: ANN401  # What certificate_tbs takes.
+        """Return a TBSCertificate below this authority."""
         return certificate_tbs(self.public_key_der, **{"issuer": self.name, **changes})
 
     def sign(self, tbs: bytes, kind: str = "certificate") -> bytes:
@@ -183,18 +200,15 @@ class Authority:
         )
 
 
-def assemble(tbs: bytes, signature: bytes, public_key_der: bytes) -> x509.Certificate:
+def assemble(tbs: bytes, signature: bytes) -> x509.Certificate:
     """Put a certificate together from its parts, independently of the signer's own code."""
-    placeholder = _algorithm_identifier(tbs)
     bits = b"\x00" + signature
-    body = tbs + placeholder + b"\x03" + _length(len(bits)) + bits
-    certificate = x509.load_der_x509_certificate(b"\x30" + _length(len(body)) + body)
-    assert certificate.public_bytes(Encoding.DER).startswith(b"\x30")
-    return certificate
+    body = tbs + _algorithm_identifier(tbs) + b"\x03" + _length(len(bits)) + bits
+    return x509.load_der_x509_certificate(b"\x30" + _length(len(body)) + body)
 
 
 def _length(count: int) -> bytes:
-    if count < 128:
+    if count < _SHORT_FORM_LIMIT:
         return bytes((count,))
     octets = count.to_bytes((count.bit_length() + 7) // 8, "big")
     return bytes((0x80 | len(octets),)) + octets
@@ -238,7 +252,7 @@ def make_root(
     signature = client.sign(
         kind="certificate", key_id=key_id, intent_id=intent_id, to_be_signed=tbs
     )
-    certificate = assemble(tbs, signature, public_key_der)
+    certificate = assemble(tbs, signature)
     client.activate_authority(key_id=key_id, certificate_der=certificate.public_bytes(Encoding.DER))
     return Authority(client, database, key_id, public_key_der, certificate)
 
@@ -264,7 +278,7 @@ def make_below(
         not_after=NOW + timedelta(days=1000),
         extra=None if is_ca else x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]),
     )
-    certificate = assemble(tbs, issuer.sign(tbs), issuer.public_key_der)
+    certificate = assemble(tbs, issuer.sign(tbs))
     if activate:
         issuer.client.activate_authority(
             key_id=key_id, certificate_der=certificate.public_bytes(Encoding.DER)

@@ -1,0 +1,1 @@
+"""Stand-ins and builders for tests of whatever uses the signer. Not for production."""
