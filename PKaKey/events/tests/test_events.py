@@ -101,7 +101,7 @@ def envelope(event: Event = EVENTS[0]) -> Envelope:
     return Envelope.of(event, id=ID, namespace="default", occurred_at=THEN, actor=ACTOR)
 
 
-def as_json(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
+def as_json(**changes: Any) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(envelope().to_json())
     return {**data, **changes}
 
