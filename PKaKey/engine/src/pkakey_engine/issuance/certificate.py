@@ -27,6 +27,8 @@ _SAN = ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string
 _ONE_SECOND = timedelta(seconds=1)
 # RFC 5280 section 4.1.2.5: 9999-12-31 means "no end"; no end that is asked for comes near it.
 _LAST_YEAR = 9998
+# RFC 5280 section 4.1.2.2: 20 octets with the sign bit clear.
+_SERIAL_LIMIT = 2**159
 
 
 def intend_certificate(
@@ -102,6 +104,8 @@ def decide(
     check_name_constraints(subject=subject, names=names, constraints=issuer.name_constraints)
     not_before, not_after = _validity(profile, issuer, now, validity)
     serial = new_serial_number() if serial_number is None else serial_number
+    if not 0 < serial < _SERIAL_LIMIT:
+        raise ValueError("A serial number is positive and takes at most 20 octets.")
     extensions: list[ExtensionT] = [*own_extensions, *profile.fixed_extensions]
     extensions.append(_plain(x509.SubjectKeyIdentifier(key_identifier(public_key))))
     extensions.append(issuer.authority_key_identifier)

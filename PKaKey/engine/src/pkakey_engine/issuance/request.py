@@ -10,6 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID, PublicKeyAlgorithmOID
 
+from pkakey_engine import der
 from pkakey_engine.errors import Refusal, Refused
 from pkakey_engine.keys import (
     KnownCompromisedKeys,
@@ -38,6 +39,7 @@ _WHITESPACE = re.compile(rb"\s+")
 _EXTENSION_REQUESTS = frozenset({"1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14"})
 
 _PARSER_ERRORS = (
+    der.Malformed,
     ValueError,
     TypeError,
     OverflowError,
@@ -46,7 +48,17 @@ _PARSER_ERRORS = (
     x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
+    Warning,  # Where the process turns warnings into errors.
 )
+
+# What cryptography warns of instead of refusing (RFC 5280 appendix A.1: ub-common-name, and
+# countries of two letters): the attribute's name, and its least and most octets in UTF-8.
+_BOUNDED_ATTRIBUTES = {
+    bytes.fromhex("0603550403"): ("common name", 1, 64),
+    bytes.fromhex("0603550406"): ("country", 2, 2),
+    bytes.fromhex("060b2b0601040182373c020103"): ("jurisdiction country", 2, 2),
+}
+_BMP_STRING = 0x1E
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +115,15 @@ def _der_from_pem(data: bytes) -> bytes:
         raise _malformed("its PEM block is cut short or damaged; send the file as it was made.")
     if data[data.rindex(b"-----END") :].rstrip().count(b"\n"):
         raise _malformed("text follows its PEM block; leave it out.")
+    text = _WHITESPACE.sub(b"", blocks[0])
     try:
-        return binascii.a2b_base64(_WHITESPACE.sub(b"", blocks[0]), strict_mode=True)
+        decoded = binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error as error:
         raise _malformed("the base64 of its PEM block is damaged.") from error
+    # Python's strict mode still lets some excess padding and loose last bits pass.
+    if binascii.b2a_base64(decoded, newline=False) != text:
+        raise _malformed("the base64 of its PEM block is damaged.")
+    return decoded
 
 
 def _names(extensions: tuple[x509.Extension[x509.ExtensionType], ...]) -> tuple[Name, ...]:
@@ -138,22 +155,53 @@ def _common_name(subject: x509.Name) -> str | None:
     return check_subject_text("common name", values[0], 64)
 
 
-def check_subject_text(what: str, value: str | bytes, max_characters: int) -> str:
+def _check_bounds(csr_der: bytes) -> None:
+    """Raise ``Refused`` (subject.malformed) for an attribute beyond its bounds, from the bytes.
+
+    Reading it as an object would only raise a warning, which is no answer and fills the log.
+    """
+    info = der.Reader(csr_der).enter(der.SEQUENCE).enter(der.SEQUENCE)
+    info.element()
+    subject = info.enter(der.SEQUENCE)
+    while not subject.exhausted:
+        relative_name = subject.enter(der.SET)
+        while not relative_name.exhausted:
+            attribute = relative_name.enter(der.SEQUENCE)
+            bounds = _BOUNDED_ATTRIBUTES.get(attribute.element()[1])
+            if bounds is None:
+                continue
+            what, least, most = bounds
+            tag = attribute.peek()
+            content = attribute.content(tag)
+            if tag == _BMP_STRING:
+                content = content.decode("utf-16-be").encode("utf-8")
+            if not least <= len(content) <= most:
+                allowed = f"{most}" if least == most else f"{least} to {most}"
+                raise Refused(
+                    Refusal.SUBJECT_MALFORMED,
+                    f"The {what} in the subject takes {len(content)} octets; {allowed} are "
+                    "allowed. Correct it or leave it out.",
+                )
+
+
+def check_subject_text(what: str, value: str | bytes, max_octets: int) -> str:
     """Return the text; raise ``Refused`` (subject.malformed) unless a subject may hold it.
 
-    The upper bounds are those of RFC 5280 appendix A.1 (ub-common-name and its kin).
+    The upper bounds are those of RFC 5280 appendix A.1 (ub-common-name and its kin), counted in
+    octets of UTF-8, as ``cryptography`` and some verifiers count them.
     """
     if not isinstance(value, str) or not value or not value.strip():
         raise Refused(Refusal.SUBJECT_MALFORMED, f"The {what} is empty or no text.")
-    if len(value) > max_characters:
-        raise Refused(
-            Refusal.SUBJECT_MALFORMED,
-            f"The {what} has {len(value)} characters; at most {max_characters} are allowed.",
-        )
     if not value.isprintable() or value != value.strip():
         raise Refused(
             Refusal.SUBJECT_MALFORMED,
             f"The {what} has control characters, or spaces at an end; leave them out.",
+        )
+    size = len(value.encode("utf-8"))
+    if size > max_octets:
+        raise Refused(
+            Refusal.SUBJECT_MALFORMED,
+            f"The {what} takes {size} octets; at most {max_octets} are allowed.",
         )
     return value
 
@@ -188,9 +236,10 @@ def parse_csr(
         )
     if not data.strip():
         raise _malformed("it is empty.")
-    der = _der_from_pem(data) if b"-----BEGIN" in data else data
+    csr_der = _der_from_pem(data) if b"-----BEGIN" in data else data
     try:
-        csr = x509.load_der_x509_csr(der)
+        csr = x509.load_der_x509_csr(csr_der)
+        _check_bounds(csr_der)
         subject = csr.subject
         key_oid = csr.public_key_algorithm_oid  # type: ignore[attr-defined]  # Stubs lag.
         attributes = [attribute.oid.dotted_string for attribute in csr.attributes]
@@ -201,7 +250,7 @@ def parse_csr(
             "its encoding is damaged or not DER. Make it with a current program, for example "
             "'openssl req -new'."
         ) from error
-    if canonical != der:
+    if canonical != csr_der:
         raise _malformed("it is not encoded in DER.")
     if sum(oid in _EXTENSION_REQUESTS for oid in attributes) > 1:
         raise _malformed("it asks for extensions in more than one attribute.")
@@ -219,7 +268,7 @@ def parse_csr(
             "The CSR's signature algorithm is unknown or does not fit its key.",
         ) from error
     return CertificateRequest(
-        csr_der=der,
+        csr_der=csr_der,
         subject=subject,
         common_name=_common_name(subject),
         public_key=public_key,
