@@ -34,9 +34,12 @@ screens = [
     path("portal/audit/", audit.index, name="audit"),
     path("portal/account/", person.account, name="account"),
     path("portal/theme/", person.theme, name="theme"),
+    path("portal/gateway/", forward_auth.enter, name="gateway"),
     path("internal/forward-auth/admin", forward_auth.admin, name="forward-auth-admin"),
 ]
 urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("", include((screens, "portal"))),
+    # Last: the CMS answers whatever nobody else does.
+    path("", include("pkakey.fronts.portal.editors")),
 ]

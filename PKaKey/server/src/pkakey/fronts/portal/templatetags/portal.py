@@ -1,11 +1,16 @@
 """Times, numbers and icons as people read them."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
+import structlog
 from django import template
+from django.forms import BoundField, CheckboxInput
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from pkakey.services.outside import Outside
 
 register = template.Library()
 
@@ -65,3 +70,41 @@ def icon(name: str) -> SafeString:
         static("portal/icons.svg"),
         name,
     )
+
+
+@register.simple_tag
+def reference() -> str:
+    """Return the id of the request, by which an administrator finds it in the logs.
+
+    From the logs' own context: the page for 500 is rendered without the request.
+    """
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
+@register.simple_tag
+def crl_url(addresses: Outside, authority_id: UUID) -> str:
+    """Return where the authority's CRL is published."""
+    return addresses.crl_url(authority_id)
+
+
+@register.simple_tag
+def ca_url(addresses: Outside, authority_id: UUID) -> str:
+    """Return where the authority's certificate is published."""
+    return addresses.ca_issuer_url(authority_id)
+
+
+@register.filter
+def is_checkbox(field: BoundField) -> bool:
+    """Return whether the field is ticked rather than filled in."""
+    return isinstance(field.field.widget, CheckboxInput)
+
+
+@register.filter
+def plain(field: BoundField) -> SafeString:
+    """Return the field's input without a placeholder: the label says it, and stays."""
+    attributes = {"class": "" if is_checkbox(field) else "wide"}
+    if field.errors:
+        attributes["aria-invalid"] = "true"
+        attributes["aria-describedby"] = f"{field.auto_id}_error"
+    field.field.widget.attrs.pop("placeholder", None)
+    return field.as_widget(attrs=attributes)
