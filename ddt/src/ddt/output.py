@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+_PIPE_COLUMNS = 1000
 _MARKS = {
     "ready": ("✓", "green"),
     "done": ("✓", "green"),
@@ -39,10 +40,13 @@ def as_json(value: object) -> None:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; whole words in a pipe too."""
-    shown = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        shown.add_column(heading, overflow="fold")
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))
-    Console(soft_wrap=False).print(shown)
+    # A pipe has no width: nothing is cut or folded there.
+    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(shown)
 
 
 def services(status: dict[str, Any]) -> None:

@@ -199,7 +199,8 @@ class _Platform:
         )  # fmt: skip
 
     def _worker(self) -> Unit:
-        words = ["worker", "--pool", "prefork", "--concurrency", "2", "--loglevel", "INFO"]
+        # Threads: the work waits for the database and the signer, and forks cost 100 MB more.
+        words = ["worker", "--pool", "threads", "--concurrency", "4", "--loglevel", "INFO"]
         words += ["--without-gossip", "--without-mingle"]
         return self._celery("worker", words, b" ready.")
 
