@@ -124,7 +124,8 @@ def show(
     certificate: Annotated[str, typer.Argument(metavar="FILE|SERIAL")], *, as_json: Json = False
 ) -> None:
     """Show one certificate with every extension in words."""
-    answer = Client(settings.load()).get(f"certificates/{_serial(certificate)}/")
+    serial = _serial(certificate)
+    answer = Client(settings.load()).get(f"certificates/{serial}/")
     if as_json:
         output.as_json(answer)
         return
