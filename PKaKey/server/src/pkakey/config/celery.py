@@ -23,7 +23,7 @@ def _broker() -> str:
     return "memory://" if env is None else str(env.redis_url_with_password)
 
 
-@setup_logging.connect  # type: ignore[untyped-decorator]  # Celery ships no types.
+@setup_logging.connect
 def keep_our_logs(**_: object) -> None:
     """Leave the logs as `config.logs` has set them up."""
 

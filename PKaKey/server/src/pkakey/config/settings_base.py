@@ -4,8 +4,10 @@ from typing import Any
 
 from csp.constants import NONE, SELF
 
-from pkakey.fronts.rest.settings import REST_FRAMEWORK as REST_FRAMEWORK
-from pkakey.fronts.rest.settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+from pkakey.fronts.rest.settings import (  # Settings are read by name.
+    REST_FRAMEWORK,  # noqa: F401
+    SPECTACULAR_SETTINGS,  # noqa: F401
+)
 
 DEBUG = False
 ROOT_URLCONF = "pkakey.config.urls"

@@ -3,8 +3,8 @@
 Imports no Django. Reads the environment that `config.env.Env` describes.
 """
 
-from psycopg.conninfo import make_conninfo
 from pkakey_signers.client import SignerClient
+from psycopg.conninfo import make_conninfo
 
 from pkakey.config.env import Env
 from pkakey.fronts.status.app import StatusSettings, create_application

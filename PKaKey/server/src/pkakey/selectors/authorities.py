@@ -98,9 +98,9 @@ def _item(
     der = bytes(authority.certificate_der or b"")
     chain: list[str] = []
     above = authority.parent_id
-    while above in by_id:
-        chain.append(pem(bytes(by_id[above].certificate_der or b"")))
-        above = by_id[above].parent_id
+    while above is not None and (parent := by_id.get(above)):
+        chain.append(pem(bytes(parent.certificate_der or b"")))
+        above = parent.parent_id
     if authority.not_before is None or authority.not_after is None:
         raise AssertionError("An active authority has a certificate.")
     return AuthorityItem(

@@ -1,5 +1,6 @@
-"""The use cases. Fronts get a `Services` as `request.services`; only services and selectors
-open transactions.
+"""The use cases: fronts get a `Services` as `request.services`.
+
+Only services and selectors open transactions.
 """
 
 from dataclasses import dataclass
@@ -8,9 +9,21 @@ from uuid import UUID
 
 from pkakey_engine.revocation import RevocationReason
 
-from pkakey.services import authority_creation, bootstrapping, crl_publishing, expiry
-from pkakey.services import gateway_certificate, issuance, namespaces, ocsp_responders, people
-from pkakey.services import reconciliation, relaying, revocation, tokens
+from pkakey.services import (
+    authority_creation,
+    bootstrapping,
+    crl_publishing,
+    expiry,
+    gateway_certificate,
+    issuance,
+    namespaces,
+    ocsp_responders,
+    people,
+    reconciliation,
+    relaying,
+    revocation,
+    tokens,
+)
 from pkakey.services.outside import Outside
 from pkakey.services.principals import Principal, principal_of_user
 from pkakey.services.results import (

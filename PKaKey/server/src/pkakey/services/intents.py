@@ -119,7 +119,7 @@ def record_intent(
 def sign_certificate(
     outside: Outside, *, intended: IntendedCertificate, intent_id: UUID, key_id: UUID
 ) -> bytes:
-    """Steps 2 and 3: one signature over exactly the intended bytes, compared; return the DER.
+    """Do steps 2 and 3: one signature over exactly the intended bytes, compared; return the DER.
 
     Raises `ServiceUnavailable("signer")`, and the engine's alarm `SignedBytesDiffer`.
     """

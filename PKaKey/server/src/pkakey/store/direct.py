@@ -61,7 +61,7 @@ def _connection() -> psycopg.Connection[tuple[Any, ...]]:
     for name in ("cursor_factory", "context", "prepare_threshold"):
         parameters.pop(name, None)
     try:
-        _local.connection = psycopg.connect(**parameters, **_ORDINARY)
+        _local.connection = psycopg.connect(**{**parameters, **_ORDINARY})
     except psycopg.OperationalError as error:
         raise _unavailable(error) from error
     fresh: psycopg.Connection[tuple[Any, ...]] = _local.connection

@@ -1,4 +1,4 @@
-"""What services and selectors raise beside the engine's `Refused`. No HTTP: each front maps the list.
+"""What services and selectors raise beside the engine's `Refused`; each front maps the list.
 
 ServiceError
 ├── NotPermitted         the principal lacks a permission

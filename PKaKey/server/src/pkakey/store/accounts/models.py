@@ -14,7 +14,7 @@ class User(AbstractUser):
         help_text="Set for one-time passwords: the next sign-in leads to the change form.",
     )
 
-    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]  # Django's stubs hide it.
+    class Meta(AbstractUser.Meta):
         """Named explicitly, since other services may read it."""
 
         db_table = "accounts_user"

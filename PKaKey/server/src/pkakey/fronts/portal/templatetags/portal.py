@@ -102,7 +102,7 @@ def is_checkbox(field: BoundField) -> bool:
 @register.filter
 def plain(field: BoundField) -> SafeString:
     """Return the field's input without a placeholder: the label says it, and stays."""
-    attributes = {"class": "" if is_checkbox(field) else "wide"}
+    attributes: dict[str, str | bool] = {"class": "" if is_checkbox(field) else "wide"}
     if field.errors:
         attributes["aria-invalid"] = "true"
         attributes["aria-describedby"] = f"{field.auto_id}_error"

@@ -9,14 +9,14 @@ the portal's session does. Neither number says anything about the session.
 import hashlib
 import secrets
 from typing import Final, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from django.conf import settings
 from django.contrib import auth
 from django.contrib.sessions.backends.cached_db import SessionStore
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -34,6 +34,14 @@ def gateway_address(request: HttpRequest) -> str:
     outside = cast("PortalRequest", request).services.outside
     port = "" if outside.https_port == 443 else f":{outside.https_port}"  # noqa: PLR2004
     return f"https://{outside.domain}{port}/dashboard/"
+
+
+@screen("dashboard:gateway")
+@require_safe
+def landing(request: PortalRequest) -> HttpResponse:
+    """Show the door. A page of its own: no form may lead to another host, a sign-in neither."""
+    content = {"here": "gateway", "address": gateway_address(request)}
+    return render(request, "portal/gateway.html", content)
 
 
 @screen("dashboard:gateway")
@@ -88,13 +96,14 @@ def _remember(request: HttpRequest) -> None:
     session_key = cache.get(_key("cookie", number)) if number else None
     if session_key is not None:
         request.session = SessionStore(session_key)
-        request.user = auth.get_user(request)  # type: ignore[assignment]  # Lazy or not.
+        request.user = auth.get_user(request)
 
 
 def _to_portal(request: HttpRequest) -> HttpResponse:
     if "text/html" not in request.headers.get("Accept", ""):
         return HttpResponse("Sign in to the portal as an administrator first.", status=403)
-    return redirect(f"{settings.PUBLIC_URL}{reverse('portal:gateway')}")
+    query = urlencode({"next": reverse("portal:gateway")})
+    return redirect(f"{settings.PUBLIC_URL}{reverse('account_login')}?{query}")
 
 
 def _key(kind: str, number: str) -> str:
