@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 from cryptography import x509
@@ -45,7 +46,7 @@ def test_an_issuing_authority_may_have_none_below_it(
     constraints = ca.certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     assert constraints.path_length == 0
     for profile in ("root-ca", "issuing-ca"):
-        refused(Refusal.ISSUER_PATH_LENGTH, lambda profile=profile: make(ca, now, profile))
+        refused(Refusal.ISSUER_PATH_LENGTH, partial(make, ca, now, profile))
 
 
 def make(
@@ -212,7 +213,7 @@ def test_chains_that_do_not_hold_are_refused(
         [leaf, ca.certificate, other.certificate],
     ]
     for chain in broken:
-        refused(Refusal.CHAIN_BROKEN, lambda chain=chain: verify_chain(chain, now))
+        refused(Refusal.CHAIN_BROKEN, partial(verify_chain, chain, now))
     late = leaf.not_valid_after_utc + timedelta(seconds=1)
     refused(Refusal.CHAIN_EXPIRED, lambda: verify_chain([leaf, *ca.chain], late))
     early = leaf.not_valid_before_utc - timedelta(seconds=1)

@@ -407,7 +407,8 @@ def test_a_name_outside_the_authoritys_constraints_is_refused(
         ],
         excluded=[x509.DNSName("secret.a.example")],
     )
-    assert ca.issue(make_csr(dns=["ok.a.example"], ip=["192.0.2.9"]), now=now)
+    inside = ca.issue(make_csr(dns=["ok.a.example"], ip=["192.0.2.9"]), now=now)
+    verify_chain([inside, *ca.chain], now)
     data = make_csr(**csr)  # type: ignore[arg-type]  # Each row names its own keywords.
     if "*.example" in str(csr):
         refused(Refusal.NAME_WILDCARD, lambda: intend(ca, data, now))

@@ -77,7 +77,7 @@ def test_a_capturing_key_has_no_secret(ca: AuthorityForTests) -> None:
     key = _CapturingEC(ca.issuer.public_key)
     for ask in (key.private_bytes, key.private_numbers, key.exchange):
         with pytest.raises(CapturingKeyError):
-            ask()  # type: ignore[call-arg]  # Whatever is asked.
+            ask()
 
 
 def test_the_preview_tells_every_extension_in_words(intended: IntendedCertificate) -> None:

@@ -1,6 +1,7 @@
 import copy
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ def test_the_shipped_profiles_are_these() -> None:
 
 def test_an_unknown_profile_is_refused_with_the_known_ones(refused: Expect) -> None:
     for name in ("", "TLS-server", "tls-server ", "../tls-server", "x" * 1000):
-        error = refused(Refusal.PROFILE_UNKNOWN, lambda name=name: shipped_profile(name))
+        error = refused(Refusal.PROFILE_UNKNOWN, partial(shipped_profile, name))
         assert "tls-client, tls-server" in error.detail
 
 

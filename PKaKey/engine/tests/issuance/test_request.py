@@ -1,6 +1,7 @@
 import base64
 import re
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from cryptography import x509
@@ -71,7 +72,7 @@ def test_a_private_key_is_answered_with_a_warning(refused: Expect) -> None:
         serialization.NoEncryption(),
     )
     for data in (key, make_csr(common_name="a.example") + key):
-        error = refused(Refusal.CSR_MALFORMED, lambda data=data: parse_csr(data))
+        error = refused(Refusal.CSR_MALFORMED, partial(parse_csr, data))
         assert "private key, which must never be sent" in error.detail
 
 

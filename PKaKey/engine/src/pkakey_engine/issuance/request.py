@@ -260,6 +260,14 @@ def parse_csr(
             "The key is bound to RSASSA-PSS; make an RSA key without that restriction.",
         )
     public_key = check_public_key(_public_key(csr), compromised=compromised)
+    key_der = spki_der(public_key)
+    if key_der not in csr_der:
+        # Such as explicit curve parameters (RFC 5480 section 2.1.1 forbids them; CVE-2020-0601).
+        raise Refused(
+            Refusal.KEY_MALFORMED,
+            "The key is not encoded in the usual form (a named curve with an uncompressed point, "
+            "or rsaEncryption); make the request with a current program.",
+        )
     try:
         _check_possession(csr)
     except _PARSER_ERRORS as error:
@@ -272,7 +280,7 @@ def parse_csr(
         subject=subject,
         common_name=_common_name(subject),
         public_key=public_key,
-        public_key_sha256=hashlib.sha256(spki_der(public_key)).hexdigest(),
+        public_key_sha256=hashlib.sha256(key_der).hexdigest(),
         names=_names(extensions),
         requested_extensions=extensions,
     )
