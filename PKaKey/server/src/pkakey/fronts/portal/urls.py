@@ -34,7 +34,8 @@ screens = [
     path("portal/audit/", audit.index, name="audit"),
     path("portal/account/", person.account, name="account"),
     path("portal/theme/", person.theme, name="theme"),
-    path("portal/gateway/", forward_auth.enter, name="gateway"),
+    path("portal/gateway/", forward_auth.landing, name="gateway"),
+    path("portal/gateway/open/", forward_auth.enter, name="enter-gateway"),
     path("internal/forward-auth/admin", forward_auth.admin, name="forward-auth-admin"),
 ]
 urlpatterns = [
