@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
+import psycopg
 from pkakey_engine.errors import SignedBytesDiffer
 from pkakey_signers.errors import SignerError
 
@@ -33,6 +34,7 @@ def reconcile_intents(outside: Outside, *, now: datetime) -> int:
             closed += 1
         except SignedBytesDiffer:
             logger.critical("ALARM: the signer signed other bytes than intent %s.", intent_id)
-        except (ServiceError, SignerError) as error:
+        except (ServiceError, SignerError, psycopg.Error) as error:
+            # One intent's trouble must not keep the others from their turn.
             logger.warning("Intent %s stays open: %s", intent_id, error)
     return closed
