@@ -33,14 +33,20 @@ _FILTERS: Final = frozenset(
     {"search", "status", "profile", "authority", "name", "cursor", "page_size", *_TIMES}
 )
 
+_TEXT: Final = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_NAME_CHARACTERS,
+    "pattern": r"^[^\u0000]*$",
+}
 _PARAMETERS: Final = [
-    OpenApiParameter("search", str, description="Part of a name, subject or serial number."),
+    OpenApiParameter("search", _TEXT, description="Part of a name, subject or serial number."),
     OpenApiParameter("status", str, enum=schemas.CERTIFICATE_STATUSES),
-    OpenApiParameter("profile", str, description="The name of a profile."),
+    OpenApiParameter("profile", _TEXT, description="The name of a profile."),
     OpenApiParameter("authority", OpenApiTypes.UUID, description="The issuing authority."),
-    OpenApiParameter("name", str, description="One whole subject alternative name."),
+    OpenApiParameter("name", _TEXT, description="One whole subject alternative name."),
     *(OpenApiParameter(name, OpenApiTypes.DATETIME) for name in _TIMES),
-    OpenApiParameter("cursor", str, description="From `next` or `previous` of another page."),
+    OpenApiParameter("cursor", _TEXT, description="From `next` or `previous` of another page."),
     OpenApiParameter(
         "page_size",
         {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": DEFAULT_PAGE_SIZE},
@@ -76,7 +82,7 @@ class CertificatesEndpoint(Endpoint):
         request=schemas.IssueCertificate,
         responses={
             201: OpenApiResponse(
-                schemas.IssuedCertificateShape,
+                schemas.IssuedCertificate,
                 description=(
                     "The certificate was issued, now or by an earlier request with the same "
                     "Idempotency-Key; `Idempotency-Replayed: true` tells the latter."
@@ -197,7 +203,7 @@ class RevokeCertificateEndpoint(Endpoint):
         tags=["certificates"],
         parameters=[_SERIAL],
         request=schemas.RevokeCertificate,
-        responses={200: schemas.RevokedCertificateShape},
+        responses={200: schemas.RevokedCertificate},
     )
     def post(self, request: Request, serial_number: str) -> Response:
         """Revoke a certificate for good, and say why."""

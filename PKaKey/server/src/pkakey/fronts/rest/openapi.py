@@ -5,13 +5,37 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, Final
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
 from pkakey.fronts.rest.problems import MEDIA_TYPE
 
-PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
+_TEXT: Final = {"type": "string"}
+PROBLEM_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "A problem document (RFC 9457).",
+    "properties": {
+        "type": {**_TEXT, "description": "A URN that names the problem for good."},
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": {**_TEXT, "description": "What came, what is allowed, what to do."},
+        "code": {**_TEXT, "description": "The last part of `type`."},
+        "instance": _TEXT,
+        "reference": {**_TEXT, "description": "What an operator finds in the log."},
+        "errors": {
+            "type": "array",
+            "description": "For `request.invalid`: every field that cannot be read.",
+            "items": {
+                "type": "object",
+                "properties": {"name": _TEXT, "code": _TEXT, "detail": _TEXT},
+                "required": ["name", "code", "detail"],
+            },
+        },
+    },
+    "required": ["type", "title", "status", "detail", "code", "instance", "reference"],
+}
 
 # What any operation may answer, by method; single operations add what is their own.
 _ALWAYS: Final = {
@@ -57,7 +81,7 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
         return {
             "type": "apiKey",
             "in": "cookie",
-            "name": "sessionid",
+            "name": settings.SESSION_COOKIE_NAME,
             "description": "The portal's session; changes also need its CSRF token.",
         }
 
@@ -69,15 +93,15 @@ def complete_document(
     public: bool,  # noqa: ARG001, FBT001  # As above.
 ) -> dict[str, Any]:
     """Add the problems to each operation, and close the objects that clients send."""
-    answers = {
-        "description": "",
-        "content": {MEDIA_TYPE: {"schema": PROBLEM}},
-    }
+    result["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for item in result["paths"].values():
         for method, operation in item.items():
             problems = {**_ALWAYS, **(_WITH_BODY if method == "post" else {})}
             for status, description in problems.items():
-                operation["responses"].setdefault(status, {**answers, "description": description})
+                answer = {"description": description, "content": content}
+                operation["responses"].setdefault(status, answer)
+            operation["responses"] = dict(sorted(operation["responses"].items()))
     schemas = result["components"]["schemas"]
     for name in _sent_schemas(result):
         # An unknown field is a mistake that would otherwise pass in silence.

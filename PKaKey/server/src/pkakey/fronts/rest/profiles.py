@@ -39,7 +39,7 @@ class ProfileEndpoint(Endpoint):
         operation_id="get_profile",
         tags=["profiles"],
         parameters=[OpenApiParameter("name", str, OpenApiParameter.PATH)],
-        responses={200: schemas.ProfileShape},
+        responses={200: schemas.Profile},
     )
     def get(self, request: Request, name: str) -> Response:
         """Show the current version of one profile."""

@@ -57,7 +57,7 @@ class IssueCertificate(Shape):
     )
 
 
-class IssuedCertificateShape(Shape):
+class IssuedCertificate(Shape):
     """A certificate that was issued by this request, or by the first one with the same key."""
 
     serial_number = serializers.CharField(help_text="Lower-case hexadecimal without a prefix.")
@@ -92,7 +92,7 @@ class CertificateSummary(Shape):
     links = CertificateLinks()
 
 
-class ExtensionShape(Shape):
+class Extension(Shape):
     """One extension of a certificate in words."""
 
     name = serializers.CharField()
@@ -106,7 +106,7 @@ class CertificateDetail(CertificateSummary):
 
     pem = serializers.CharField()
     chain = serializers.ListField(child=serializers.CharField())
-    extensions = ExtensionShape(many=True)
+    extensions = Extension(many=True)
     profile_version = serializers.IntegerField()
     key = serializers.CharField(help_text="The public key in words.")
     signature_algorithm = serializers.CharField()
@@ -129,7 +129,7 @@ class RevokeCertificate(Shape):
     reason = serializers.ChoiceField(choices=[reason.value for reason in RevocationReason])
 
 
-class RevokedCertificateShape(Shape):
+class RevokedCertificate(Shape):
     """A certificate that is revoked from now on."""
 
     serial_number = serializers.CharField()
@@ -138,7 +138,7 @@ class RevokedCertificateShape(Shape):
     revoked_at = serializers.DateTimeField()
 
 
-class AuthorityShape(Shape):
+class Authority(Shape):
     """A certification authority; its key is in the signer."""
 
     id = serializers.UUIDField()
@@ -157,7 +157,7 @@ class AuthorityShape(Shape):
     links = serializers.DictField(child=serializers.URLField())
 
 
-class AuthorityDetail(AuthorityShape):
+class AuthorityDetail(Authority):
     """An authority with its certificate and chain."""
 
     pem = serializers.CharField()
@@ -167,10 +167,10 @@ class AuthorityDetail(AuthorityShape):
 class AuthorityList(Shape):
     """Every authority of the namespace."""
 
-    results = AuthorityShape(many=True)
+    results = Authority(many=True)
 
 
-class ProfileShape(Shape):
+class Profile(Shape):
     """A profile: the versioned rule for one kind of certificate."""
 
     name = serializers.CharField()
@@ -183,7 +183,7 @@ class ProfileShape(Shape):
 class ProfileList(Shape):
     """Every profile of the namespace."""
 
-    results = ProfileShape(many=True)
+    results = Profile(many=True)
 
 
 class CreateToken(Shape):
@@ -196,7 +196,7 @@ class CreateToken(Shape):
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
 
 
-class TokenShape(Shape):
+class Token(Shape):
     """An API token without its secret, of which only a hash is kept."""
 
     id = serializers.UUIDField()
@@ -209,7 +209,7 @@ class TokenShape(Shape):
     revoked_at = serializers.DateTimeField(allow_null=True)
 
 
-class NewTokenShape(Shape):
+class NewToken(Shape):
     """A token that was just created; `token` is shown this once."""
 
     id = serializers.UUIDField()
@@ -223,25 +223,4 @@ class NewTokenShape(Shape):
 class TokenList(Shape):
     """The caller's tokens."""
 
-    results = TokenShape(many=True)
-
-
-class InvalidFieldShape(Shape):
-    """One field that could not be read."""
-
-    name = serializers.CharField()
-    code = serializers.CharField()
-    detail = serializers.CharField()
-
-
-class ProblemShape(Shape):
-    """A problem document (RFC 9457)."""
-
-    type = serializers.CharField(help_text="A URN that names the problem for good.")
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField(help_text="What came, what is allowed, what to do.")
-    code = serializers.CharField(help_text="The last part of `type`.")
-    instance = serializers.CharField()
-    reference = serializers.CharField(help_text="What an operator finds in the log.")
-    errors = InvalidFieldShape(many=True, required=False)  # type: ignore[assignment]  # The metaclass takes it off.
+    results = Token(many=True)

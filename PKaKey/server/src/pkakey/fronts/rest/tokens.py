@@ -39,7 +39,7 @@ class TokensEndpoint(Endpoint):
         operation_id="create_token",
         tags=["tokens"],
         request=schemas.CreateToken,
-        responses={201: schemas.NewTokenShape},
+        responses={201: schemas.NewToken},
     )
     def post(self, request: Request) -> Response:
         """Create a token; its secret is in this answer and nowhere else."""
