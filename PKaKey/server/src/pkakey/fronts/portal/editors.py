@@ -1,8 +1,8 @@
 """The content editors' door: Wagtail's admin, fenced.
 
-A person with the right to enter could reach some 35 of its 198 routes, page trees, tags and choosers
-among them. So only what editing a page needs is open, by name; the rest is not there. Its own sign-in
-forms know nothing of a second factor: they lead to ours.
+A person with the right to enter could reach some 35 of its 198 routes, page trees, tags and
+choosers among them. So only what editing a page needs is open, by name; the rest is not there. Its
+own sign-in forms know nothing of a second factor: they lead to ours.
 """
 
 from collections.abc import Callable

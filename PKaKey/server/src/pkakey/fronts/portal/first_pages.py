@@ -1,6 +1,6 @@
 """The text that the public pages have on the first day; editors change it in the CMS."""
 
-LEAD = "Certificates for your team’s servers, services and devices, and answers for their status."
+LEAD = "Certificates for your team's servers, services and devices, and answers for their status."
 
 HOME = """
 <h2>Where to start</h2>
@@ -22,7 +22,7 @@ HELP = """
 <ol>
 <li>Sign in and choose <b>New certificate</b>.</li>
 <li>Choose the profile, then paste the request, drop its file, or choose it.</li>
-<li>The preview says exactly what will be issued: the names, until when, by whom, each extension.</li>
+<li>The preview says exactly what will be issued: names, end, issuer, each extension.</li>
 <li>Choose <b>Issue certificate</b>, and download it with its chain.</li>
 </ol>
 <h2>When something is refused</h2>
@@ -32,8 +32,8 @@ HELP = """
 <p>Open the certificate in the portal and choose <b>Revoke</b>, or use <code>ddt revoke</code>. The
 CRL and OCSP say so at once. It cannot be undone.</p>
 <h2>Trust the root</h2>
-<p><code>ddt trust</code> says how, for each system and browser. Compare the fingerprint with one that
-you got another way.</p>
+<p><code>ddt trust</code> says how, for each system and browser. Compare the fingerprint with
+one that you got another way.</p>
 """
 
 REPOSITORY = """
@@ -47,9 +47,9 @@ POLICY = """
 <p>People and machines that the operator of this installation has given an account or a token. Each
 certificate is bound to the namespace that it was asked for in.</p>
 <h2>What is checked</h2>
-<p>Each request proves that its maker holds the private key (RFC 2986). The key must be of an allowed
-kind and size and free of known weaknesses. The names must fit the profile and the name constraints of
-the issuer. A certificate never outlives its issuer.</p>
+<p>Each request proves that its maker holds the private key (RFC 2986). The key must be of an
+allowed kind and size and free of known weaknesses. The names must fit the profile and the name
+constraints of the issuer. A certificate never outlives its issuer.</p>
 <h2>What is recorded</h2>
 <p>The exact bytes of each certificate are recorded before they are signed, and who asked for it
 afterwards. Entries of the audit log are only ever added.</p>

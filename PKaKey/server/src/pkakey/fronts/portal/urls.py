@@ -1,7 +1,8 @@
 """The portal's addresses."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
+from pkakey.fronts.portal import editors
 from pkakey.fronts.portal.views import (
     audit,
     authorities,
@@ -28,17 +29,30 @@ screens = [
     ),
     path("portal/authorities/", authorities.tree, name="authorities"),
     path("portal/authorities/<uuid:authority_id>/", authorities.detail, name="authority"),
+    path(
+        "portal/authorities/<uuid:authority_id>/certificate.pem",
+        authorities.pem,
+        name="authority-pem",
+    ),
     path("portal/profiles/", authorities.profiles, name="profiles"),
+    path("portal/profiles/<slug:name>/", authorities.profile, name="profile"),
     path("portal/tokens/", tokens.index, name="tokens"),
     path("portal/tokens/<uuid:token_id>/revoke/", tokens.revoke, name="revoke-token"),
     path("portal/audit/", audit.index, name="audit"),
     path("portal/account/", person.account, name="account"),
+    path("portal/namespace/", person.namespace, name="namespace"),
     path("portal/theme/", person.theme, name="theme"),
     path("portal/gateway/", forward_auth.landing, name="gateway"),
     path("portal/gateway/open/", forward_auth.enter, name="enter-gateway"),
     path("internal/forward-auth/admin", forward_auth.admin, name="forward-auth-admin"),
 ]
 urlpatterns = [
+    # People and their addresses come from the directory, and no mail is sent from here: so these
+    # forms of allauth would promise what nobody keeps.
+    re_path(
+        r"^accounts/(?:signup|email|confirm-email|password/(?:reset|set)|login/code)/",
+        editors.hidden,
+    ),
     path("accounts/", include("allauth.urls")),
     path("", include((screens, "portal"))),
     # Last: the CMS answers whatever nobody else does.

@@ -7,9 +7,12 @@ import structlog
 from django import template
 from django.forms import BoundField, CheckboxInput
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from pkakey.fronts.portal import words
+from pkakey.selectors.results import AuditEvent, CertificateItem
 from pkakey.services.outside import Outside
 
 register = template.Library()
@@ -108,3 +111,56 @@ def plain(field: BoundField) -> SafeString:
         attributes["aria-describedby"] = f"{field.auto_id}_error"
     field.field.widget.attrs.pop("placeholder", None)
     return field.as_widget(attrs=attributes)
+
+
+@register.filter
+def title_of(item: CertificateItem) -> str:
+    """Return what a person calls the certificate: its first name, else its subject."""
+    return item.names[0].value if item.names else item.subject or item.serial_number
+
+
+@register.filter
+def day(value: datetime) -> str:
+    """Return the day of a time, in UTC."""
+    return f"{value.astimezone(UTC):%Y-%m-%d}"
+
+
+@register.filter
+def reason_in_words(value: str) -> str:
+    """Return why a certificate was revoked."""
+    return words.REASONS.get(value, value)
+
+
+@register.filter
+def source_in_words(value: str) -> str:
+    """Return the way in which a certificate was asked for."""
+    return words.SOURCES.get(value, value)
+
+
+@register.filter
+def act_in_words(value: str) -> str:
+    """Return an action of the audit log."""
+    return words.ACTS.get(value, value)
+
+
+@register.simple_tag
+def event_in_words(event: AuditEvent) -> SafeString:
+    """Return an entry as a sentence that leads to what it is about."""
+    act = act_in_words(event.action)
+    if event.action in {"certificate.issued", "certificate.revoked", "certificate.expiring"}:
+        called = _called(event)
+        return format_html(
+            '{} <a href="{}">{}</a>',
+            act,
+            reverse("portal:certificate", args=[event.target]),
+            called,
+        )
+    told = event.data.get("username") or event.data.get("name") or event.target
+    return format_html('{} <span class="mono">{}</span>', act, told)
+
+
+def _called(event: AuditEvent) -> str:
+    names = event.data.get("names")
+    if isinstance(names, list) and names and isinstance(names[0], str):
+        return names[0].partition(":")[2] or names[0]
+    return event.target

@@ -9,26 +9,36 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from django.contrib import messages
+from django.core.cache import cache
+from django.db import DatabaseError
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 from pkakey_engine.errors import Refused
 
+from pkakey.fronts.portal import words
+from pkakey.fronts.portal.templatetags.portal import title_of
 from pkakey.fronts.portal.views.access import PortalRequest, clock, screen
-from pkakey.selectors import audit, profiles
+from pkakey.selectors import audit, authorities, profiles
 from pkakey.selectors import certificates as selected
+from pkakey.selectors.cursors import MalformedCursor
 from pkakey.selectors.results import CertificateDetail, CertificateItem
 from pkakey.services import RevocationReason
-from pkakey.services.errors import NotFound
+from pkakey.services.errors import NotFound, ServiceUnavailable
+from pkakey.services.principals import Principal
+
+log = structlog.get_logger()
 
 STATUSES: Final = ("valid", "expired", "revoked")
 ENDINGS: Final = ("7", "30", "90")
 PAGE_SIZE: Final = 50
 SERIAL_NUMBER: Final = re.compile(r"[1-9a-f][0-9a-f]{0,39}")
 EVENTS_SHOWN: Final = 20
+CHOICES_KEPT_SECONDS: Final = 60
 COLUMNS: Final = (
     "serial_number",
     "subject",
@@ -43,16 +53,6 @@ COLUMNS: Final = (
     "revoked_at",
     "reason",
 )
-REASON_LABELS: Final = {
-    "unspecified": "No particular reason",
-    "keyCompromise": "The private key may be known to somebody else",
-    "cACompromise": "The authority's key may be known to somebody else",
-    "affiliationChanged": "The subject's name or affiliation has changed",
-    "superseded": "Another certificate takes its place",
-    "cessationOfOperation": "It is no longer used",
-    "privilegeWithdrawn": "The subject may no longer use it",
-    "aACompromise": "The attribute authority may be compromised",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,38 +103,78 @@ def selection(given: dict[str, str], now: datetime) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A filter by status that keeps the other filters."""
+
+    label: str
+    query: str
+    is_here: bool
+
+
+def chips_of(given: dict[str, str]) -> list[Chip]:
+    """Return the statuses to choose from."""
+    return [
+        Chip(
+            label=status.capitalize() or "All",
+            query=query_of(given | {"status": status}),
+            is_here=given["status"] == status,
+        )
+        for status in ("", *STATUSES)
+    ]
+
+
+def query_of(given: dict[str, str]) -> str:
+    """Return the filters as the query of an address."""
+    return urlencode({name: value for name, value in given.items() if value})
+
+
+def choices_of(principal: Principal) -> dict[str, Any]:
+    """Return what the filters offer; kept for a minute, for these change seldom."""
+    key = f"portal-choices:{principal.namespace_id}"
+    kept: dict[str, Any] | None = cache.get(key)
+    if kept is None:
+        kept = {
+            "profiles": [item.name for item in profiles.list_profiles(principal)],
+            "authorities": [
+                (str(item.id), item.name) for item in authorities.list_authorities(principal)
+            ],
+        }
+        cache.set(key, kept, CHOICES_KEPT_SECONDS)
+    return kept
+
+
 @screen("certificates:read")
 @require_safe
 def index(request: PortalRequest) -> HttpResponse:
     """Show one page of the list."""
     now = clock()
     given = filters_of(request)
-    page, problem = None, ""
+    content: dict[str, Any] = {
+        "here": "certificates",
+        "now": now,
+        "page": None,
+        "filters": given,
+        "query": query_of(given),
+        "chips": chips_of(given),
+        "endings": ENDINGS,
+    }
+    status = 200
     try:
-        page = selected.list_certificates(
+        content["choices"] = choices_of(request.principal)
+        content["page"] = selected.list_certificates(
             request.principal,
             cursor=request.GET.get("cursor") or None,
             limit=PAGE_SIZE,
             **selection(given, now),
         )
-    except ValueError:
-        problem = "This page's address is not one that the list gave out. Start from the first."
-    return render(
-        request,
-        "portal/certificates.html",
-        {
-            "here": "certificates",
-            "now": now,
-            "page": page,
-            "problem": problem,
-            "filters": given,
-            "query": urlencode({name: value for name, value in given.items() if value}),
-            "statuses": STATUSES,
-            "endings": ENDINGS,
-            "profiles": profiles.list_profiles(request.principal),
-        },
-        status=400 if problem else 200,
-    )
+    except MalformedCursor:
+        content["problem"] = "The list gave out no page with this address. Start from the first."
+        status = 400
+    except DatabaseError:
+        log.exception("certificates.failed")
+        status = 503
+    return render(request, "portal/certificates.html", content, status=status)
 
 
 class Echo:
@@ -188,11 +228,6 @@ def find(request: PortalRequest, serial_number: str) -> CertificateDetail:
     if not SERIAL_NUMBER.fullmatch(serial_number):
         raise NotFound("certificate")
     return selected.get_certificate(request.principal, serial_number)
-
-
-def title_of(item: CertificateItem) -> str:
-    """Return what a person calls the certificate."""
-    return item.names[0].value if item.names else item.subject or item.serial_number
 
 
 @screen("certificates:read")
@@ -265,13 +300,15 @@ def revoke(request: PortalRequest, serial_number: str) -> HttpResponse:
             )
         except Refused as refused:
             problem = f"{refused.detail} ({refused.refusal.value})"
+        except ServiceUnavailable as error:
+            problem = f"{error.detail} ({error.what}.unavailable)"
         else:
             messages.success(request, "The certificate is revoked; CRL and OCSP say so.")
             return redirect("portal:certificate", serial_number)
     reasons = [
-        {"value": reason.value, "label": REASON_LABELS[reason.value]}
+        {"value": reason.value, "label": words.REASONS[reason.value]}
         for reason in RevocationReason
-        if reason.value in REASON_LABELS
+        if reason.value in words.REASONS
     ]
     return render(
         request,

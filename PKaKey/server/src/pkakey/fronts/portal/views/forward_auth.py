@@ -2,8 +2,8 @@
 
 Cookies of the portal belong to its host alone (`__Host-`), so a browser does not send them to the
 gateway's host. The portal therefore hands a signed-in administrator a ticket: a random number, used
-once within a minute. The gateway's host exchanges it for a cookie of its own, which holds as long as
-the portal's session does. Neither number says anything about the session.
+once within a minute. The gateway's host exchanges it for a cookie of its own, which holds as long
+as the portal's session does. Neither number says anything about the session.
 """
 
 import hashlib

@@ -9,13 +9,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 from pkakey_engine.errors import Refused
 
 from pkakey.fronts.portal.views.access import PortalRequest, clock, screen
-from pkakey.selectors import profiles
-from pkakey.selectors.results import ProfileItem
+from pkakey.fronts.portal.views.certificates import SERIAL_NUMBER
+from pkakey.selectors import certificates, profiles
+from pkakey.selectors.results import CertificateDetail, ProfileItem
 from pkakey.services import Preview
 from pkakey.services.errors import Conflict, NotFound, ServiceUnavailable
 
 MAX_CSR_BYTES: Final = 64 * 1024
-OWN_PROFILES: Final = frozenset({"root-ca", "issuing-ca", "ocsp-signer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def csr_of(request: PortalRequest) -> bytes:
 def offered(request: PortalRequest) -> list[ProfileItem]:
     """Return the profiles that a person may ask for; authorities are made elsewhere."""
     found = profiles.list_profiles(request.principal)
-    return [item for item in found if item.name not in OWN_PROFILES]
+    return [item for item in found if item.data.get("kind") == "end-entity"]
 
 
 def look(request: PortalRequest, csr: bytes, profile: str) -> tuple[Preview | None, Said | None]:
@@ -50,19 +50,33 @@ def look(request: PortalRequest, csr: bytes, profile: str) -> tuple[Preview | No
         return None, Said(refused.refusal.value, refused.detail)
     except NotFound as error:
         return None, Said("not-found", str(error))
+    except ServiceUnavailable as error:
+        return None, Said(f"{error.what}.unavailable", error.detail)
     return preview, None
+
+
+def renewed_by(request: PortalRequest) -> CertificateDetail | None:
+    """Return the certificate that the new one shall follow, if the address names one."""
+    serial_number = request.GET.get("renew", "")
+    if not SERIAL_NUMBER.fullmatch(serial_number):
+        return None
+    return certificates.get_certificate(request.principal, serial_number)
 
 
 @screen("certificates:issue")
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: PortalRequest) -> HttpResponse:
     """Show the form, preview, or issue."""
-    chosen = request.POST.get("profile", "") or request.GET.get("profile", "tls-server")
+    renewed = renewed_by(request)
+    chosen = request.POST.get("profile", "") or request.GET.get("profile", "")
+    if not chosen:
+        chosen = renewed.profile if renewed else "tls-server"
     content: dict[str, Any] = {
         "here": "certificates",
         "now": clock(),
         "profiles": offered(request),
         "chosen": chosen,
+        "renewed": renewed,
     }
     if request.method != "POST":
         return render(request, "portal/new.html", content)
