@@ -18,6 +18,7 @@ ACTS: Final = {
     "certificate.issued": "Certificate issued",
     "certificate.revoked": "Certificate revoked",
     "certificate.expiring": "Certificate announced as ending soon",
+    "gateway-certificate.renewed": "Gateway certificate renewed",
     "crl.published": "CRL published",
     "authority.created": "Authority created",
     "namespace.created": "Namespace created",
@@ -32,9 +33,9 @@ SOURCES: Final = {
     "api": "the REST API",
     "portal": "the portal",
     "cli": "the ddt command",
-    "gateway": "the gateway",
-    "authority": "an authority's creation",
-    "responder": "the OCSP responder's renewal",
+    "gateway": "the platform",
+    "authority": "the platform",
+    "responder": "the platform",
 }
 """The ways in which a certificate is asked for."""
 

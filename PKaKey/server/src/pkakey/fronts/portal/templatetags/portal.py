@@ -17,6 +17,16 @@ from pkakey.services.outside import Outside
 
 register = template.Library()
 
+CERTIFICATE_ACTS = frozenset(
+    {
+        "certificate.issued",
+        "certificate.revoked",
+        "certificate.expiring",
+        "gateway-certificate.renewed",
+    }
+)
+AUTHORITY_ACTS = frozenset({"authority.created", "crl.published"})
+
 _UNITS = (
     (timedelta(days=1), "day"),
     (timedelta(hours=1), "hour"),
@@ -147,20 +157,12 @@ def act_in_words(value: str) -> str:
 def event_in_words(event: AuditEvent) -> SafeString:
     """Return an entry as a sentence that leads to what it is about."""
     act = act_in_words(event.action)
-    if event.action in {"certificate.issued", "certificate.revoked", "certificate.expiring"}:
-        called = _called(event)
-        return format_html(
-            '{} <a href="{}">{}</a>',
-            act,
-            reverse("portal:certificate", args=[event.target]),
-            called,
-        )
-    told = event.data.get("username") or event.data.get("name") or event.target
-    return format_html('{} <span class="mono">{}</span>', act, told)
-
-
-def _called(event: AuditEvent) -> str:
-    names = event.data.get("names")
-    if isinstance(names, list) and names and isinstance(names[0], str):
-        return names[0].partition(":")[2] or names[0]
-    return event.target
+    details = event.data.get("details", {})
+    told = details.get("subject") or details.get("username") or details.get("name")
+    if event.action in CERTIFICATE_ACTS:
+        place = reverse("portal:certificate", args=[event.target])
+    elif event.action in AUTHORITY_ACTS:
+        place = reverse("portal:authority", args=[event.target])
+    else:
+        return format_html('{} <span class="mono">{}</span>', act, told or event.target)
+    return format_html('{} <a href="{}">{}</a>', act, place, told or event.target)
