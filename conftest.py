@@ -2,6 +2,8 @@
 
 import os
 
+# Importlib mode would bind `ddt` to the folder of that name; the package has to come first.
+import ddt.native.postgresql  # noqa: F401
 import pytest
 
 
