@@ -72,12 +72,18 @@ def test_the_way_back_shows_the_same_pages(reader: RESTClient, issued: list[str]
 
 
 def test_a_certificate_issued_between_two_pages_moves_nothing(
-    reader: RESTClient, issued: list[str], platform: Platform
+    reader: RESTClient, platform: Platform
 ) -> None:
-    first = reader.get("certificates/?search=list&page_size=3").json()
-    platform.issue("between-list.example.test", now=platform.now + timedelta(seconds=60))
+    def issue(number: int) -> str:
+        later = platform.now + timedelta(seconds=number)
+        serial: str = platform.issue(f"moving{number}.example.test", now=later).serial_number
+        return serial
+
+    oldest, _, _ = (issue(number) for number in range(3))
+    first = reader.get("certificates/?search=moving&page_size=2").json()
+    issue(3)
     second = reader.get(f"certificates/?{urlsplit(first['next']).query}").json()
-    assert [row["serial_number"] for row in second["results"]] == issued[3:0:-1]
+    assert [row["serial_number"] for row in second["results"]] == [oldest]
 
 
 def test_the_list_costs_the_same_few_queries_at_every_size(

@@ -10,7 +10,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
-from pkakey.fronts.rest.problem_kinds import OTHERS, PROBLEMS, REFUSALS
+from pkakey.fronts.rest.problem_kinds import OTHERS, PROBLEMS, REFUSALS, ProblemKind
 from pkakey.fronts.rest.problems import (
     MEDIA_TYPE,
     TYPE_PREFIX,
@@ -56,11 +56,10 @@ def test_every_conflict_that_a_request_can_meet_has_a_problem() -> None:
 
 
 @pytest.mark.parametrize("kind", PROBLEMS.values(), ids=PROBLEMS.keys())
-def test_every_problem_is_an_error_of_http(kind: object) -> None:
-    status, title = kind  # type: ignore[misc]
-    assert 400 <= status <= 503
-    assert title
-    assert not title.endswith(".")
+def test_every_problem_is_an_error_of_http(kind: ProblemKind) -> None:
+    assert 400 <= kind.status <= 503
+    assert kind.title
+    assert not kind.title.endswith(".")
 
 
 def answer(error: Exception) -> Response:

@@ -6,9 +6,8 @@ from io import BytesIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pkakey.fronts.rest.problems import InvalidFields, Problem
+from pkakey.fronts.rest.problems import MAX_BODY_BYTES, InvalidFields, Problem
 from pkakey.fronts.rest.reading import (
-    MAX_BODY_BYTES,
     BoundedJSONParser,
     Fields,
     parse_object,
