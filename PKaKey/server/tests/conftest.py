@@ -58,7 +58,6 @@ def django_db_setup(
     from django.core.management import call_command
     from django.core.management.commands import flush
     from django.db import connections
-
     from pkakey.config.databases import OWNER, TEST_PASSWORD, WEB
     from pkakey.store import direct
     from pkakey.store.database_roles import LOGIN_ROLES, ensure_roles
@@ -85,16 +84,13 @@ def django_db_setup(
         direct.close()
     with psycopg.connect(database_admin_url, autocommit=True) as admin:
         admin.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
-                sql.Identifier(database_name)
-            )
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database_name))
         )
 
 
 def domain_tables() -> list[str]:
     """The tables of the store's apps."""
     from django.apps import apps
-
     from pkakey.config.settings_base import STORE_APPS
 
     return [
@@ -129,7 +125,6 @@ def restore(admin_dsn: str, content: dict[str, bytes]) -> None:
 def empty_database(admin_dsn: str) -> None:
     """Empty the domain's tables, people and sessions; forget what the process remembers."""
     from django.core.cache import cache
-
     from pkakey.services import issuing_authority, tokens
 
     with psycopg.connect(admin_dsn, autocommit=True) as admin:
@@ -187,9 +182,8 @@ def signer_process(
 @pytest.fixture
 def outside(signer_process: Path, tmp_path: Path) -> Iterator[Any]:
     """What the use cases need from outside: the real signer, folders of this test."""
-    from pkakey_signers.client import SignerClient
-
     from pkakey.services.outside import Outside
+    from pkakey_signers.client import SignerClient
 
     with SignerClient(signer_process / "signer.sock") as signer:
         yield Outside(
@@ -320,6 +314,20 @@ def _namespaces() -> Iterator[Any]:
     from pkakey.services.namespace_walk import each_namespace
 
     return each_namespace("tests")
+
+
+@pytest.fixture
+def worker_role(platform: Platform) -> Iterator[None]:
+    """Django's connection as the worker process has it."""
+    from django.db import connections
+    from pkakey.config.databases import WEB
+
+    default = connections["default"]
+    default.close()
+    default.settings_dict["USER"] = "pkakey_worker"
+    yield
+    default.close()
+    default.settings_dict["USER"] = WEB
 
 
 @pytest.fixture

@@ -12,9 +12,6 @@ from uuid import uuid4
 
 import pytest
 from cryptography import x509
-from pkakey_engine.errors import Refusal, Refused
-from pkakey_engine.testing.requests import make_csr
-
 from pkakey.services.errors import (
     Conflict,
     NotFound,
@@ -22,6 +19,8 @@ from pkakey.services.errors import (
     ServiceUnavailable,
     Unauthenticated,
 )
+from pkakey_engine.errors import Refusal, Refused
+from pkakey_engine.testing.requests import make_csr
 
 
 def csr(name: str = "www.example.test") -> bytes:
@@ -223,7 +222,6 @@ def test_two_people_may_use_the_same_key(platform: Any) -> None:
 
 def test_one_key_at_once_makes_one_certificate(platform: Any, admin_connection: Any) -> None:
     from django.db import connection
-
     from pkakey.store import direct
 
     sent = csr()
@@ -259,9 +257,8 @@ def test_a_preview_shows_what_is_issued_and_stores_nothing(
 def test_without_a_signer_the_intent_waits_and_the_client_is_told(
     platform: Any, outside: Any, admin_connection: Any, tmp_path: Path
 ) -> None:
-    from pkakey_signers.client import SignerClient
-
     from pkakey.services import Services
+    from pkakey_signers.client import SignerClient
 
     alone = Services(replace(outside, signer=SignerClient(tmp_path / "nobody.sock")))
     with pytest.raises(ServiceUnavailable):

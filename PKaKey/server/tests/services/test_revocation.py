@@ -8,9 +8,8 @@ from uuid import uuid4
 
 import pytest
 from cryptography import x509
-from pkakey_engine.errors import Refusal, Refused
-
 from pkakey.services.errors import Conflict, NotFound, NotPermitted
+from pkakey_engine.errors import Refusal, Refused
 
 
 def revoke(platform: Any, serial_number: str, reason: str = "keyCompromise", **more: Any) -> Any:
@@ -116,9 +115,8 @@ def test_a_revocation_stands_when_the_signer_is_away_and_the_job_tells_it_later(
 ) -> None:
     from dataclasses import replace
 
-    from pkakey_signers.client import SignerClient
-
     from pkakey.services import Services
+    from pkakey_signers.client import SignerClient
 
     issued = platform.issue()
     alone = Services(replace(outside, signer=SignerClient(tmp_path / "nobody.sock")))
@@ -164,7 +162,6 @@ def test_crls_are_published_again_at_half_of_their_life(platform: Any) -> None:
 
 def test_many_revocations_at_once_cost_few_crls(platform: Any, admin_connection: Any) -> None:
     from django.db import connection
-
     from pkakey.store import direct
 
     issued = [platform.issue(f"h{number}.example.test") for number in range(8)]

@@ -104,9 +104,7 @@ def test_the_web_role_sees_no_row_of_another_namespace(
             sql.Identifier(table), sql.Identifier(column), sql.Literal(platform.namespace_id)
         )
         with web.transaction():
-            web.execute(
-                "SELECT pki.act_as(%s, 'user:1', '')", [platform.guest.namespace_id]
-            )
+            web.execute("SELECT pki.act_as(%s, 'user:1', '')", [platform.guest.namespace_id])
             count = web.execute(query).fetchone()[0]
         if admin_connection.execute(query).fetchone()[0]:
             seen.add(table)
@@ -168,7 +166,10 @@ def test_a_namespace_cannot_grant_itself_the_authority_of_another(
 ) -> None:
     admin_connection.execute("DELETE FROM authorities_grant")
     web = as_role("pkakey_web")
-    with pytest.raises(psycopg.errors.RaiseException, match="Only the namespace"), web.transaction():
+    with (
+        pytest.raises(psycopg.errors.RaiseException, match="Only the namespace"),
+        web.transaction(),
+    ):
         web.execute("SELECT pki.act_as(%s, 'user:1', '')", [platform.guest.namespace_id])
         web.execute(
             "INSERT INTO authorities_grant (id, namespace_id, authority_id, granted_namespace_id, "
@@ -209,9 +210,7 @@ FORBIDDEN = (
 
 
 @pytest.mark.parametrize("role", ["pkakey_web", "pkakey_worker"])
-def test_the_processes_may_not(
-    platform: Any, as_role: Callable[[str], Any], role: str
-) -> None:
+def test_the_processes_may_not(platform: Any, as_role: Callable[[str], Any], role: str) -> None:
     connection = as_role(role)
     done = []
     for statement in FORBIDDEN:
@@ -248,8 +247,7 @@ def test_signer_and_status_see_no_table(
 ) -> None:
     connection = as_role(role)
     tables = admin_connection.execute(
-        "SELECT relname FROM pg_class WHERE relkind = 'r' "
-        "AND relnamespace = 'public'::regnamespace"
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     ).fetchall()
     for (table,) in tables:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

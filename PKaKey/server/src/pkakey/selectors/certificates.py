@@ -6,7 +6,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from cryptography import x509
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from pkakey_engine.issuance import describe_certificate
 from pkakey_engine.keys import PublicKey, describe_key
 
@@ -77,7 +77,6 @@ def list_certificates(
         )
         count = found.order_by()[: COUNT_CAP + 1].count()
         rows = list(_from(found, place)[: limit + 1])
-        authorities = _authority_names()
     has_more = len(rows) > limit
     rows = rows[:limit]
     if place is not None and place.is_backward:
@@ -86,7 +85,7 @@ def list_certificates(
         place, [_position(row) for row in rows], has_more=has_more
     )
     return Page(
-        items=tuple(_item(row, authorities, now) for row in rows),
+        items=tuple(_item(row, now) for row in rows),
         next_cursor=next_cursor,
         previous_cursor=previous_cursor,
         count=min(count, COUNT_CAP),
@@ -115,9 +114,8 @@ def _exported(
     while True:
         with acting_as(principal):
             rows = list(_from(_found(now=now, **filters), place)[:EXPORT_CHUNK])
-            authorities = _authority_names()
         for row in rows:
-            yield _item(row, authorities, now)
+            yield _item(row, now)
         if len(rows) < EXPORT_CHUNK:
             return
         place = Cursor(_position(rows[-1]))
@@ -141,10 +139,11 @@ def get_certificate(
             raise NotFound("certificate")
         moment = now or _database_time()
         authorities = {each.id: each for each in Authority.objects.all()}
+    issuer = authorities.get(row.authority_id)
     der = bytes(row.der)
     certificate = x509.load_der_x509_certificate(der)
     return CertificateDetail(
-        **_fields(row, {key: each.name for key, each in authorities.items()}, moment),
+        **_fields(row, issuer.name if issuer else "", moment),
         pem=pem(der),
         der=der,
         sha256=row.sha256,
@@ -177,6 +176,12 @@ def _database_time() -> datetime:
     return moment
 
 
+def _listed() -> QuerySet[Certificate]:
+    # Not a join: an authority that is no longer granted must not hide its certificates.
+    name = Authority.objects.filter(id=OuterRef("authority_id")).values("name")
+    return Certificate.objects.only(*_LISTED).annotate(authority_name=Subquery(name))
+
+
 def _found(  # noqa: C901  # One line for each filter.
     *,
     now: datetime,
@@ -189,7 +194,7 @@ def _found(  # noqa: C901  # One line for each filter.
     expires_after: datetime | None = None,
     issued_after: datetime | None = None,
 ) -> QuerySet[Certificate]:
-    found = Certificate.objects.only(*_LISTED)
+    found = _listed()
     if any("\x00" in text for text in (search, name, profile) if text):
         # No text column can hold it, so nothing has it.
         return found.none()
@@ -239,10 +244,6 @@ def _position(row: Certificate) -> tuple[str, ...]:
     return row.issued_at.isoformat(), str(row.id)
 
 
-def _authority_names() -> dict[UUID, str]:
-    return dict(Authority.objects.values_list("id", "name"))
-
-
 def status_at(row: Certificate, now: datetime) -> str:
     """Return valid, expired or revoked."""
     if row.revoked_at is not None:
@@ -250,7 +251,7 @@ def status_at(row: Certificate, now: datetime) -> str:
     return "expired" if row.not_after < now else "valid"
 
 
-def _fields(row: Certificate, authorities: Mapping[UUID, str], now: datetime) -> dict[str, Any]:
+def _fields(row: Certificate, authority_name: str, now: datetime) -> dict[str, Any]:
     return {
         "id": row.id,
         "serial_number": row.serial_number,
@@ -259,7 +260,7 @@ def _fields(row: Certificate, authorities: Mapping[UUID, str], now: datetime) ->
         "profile": row.profile,
         "profile_version": row.profile_version,
         "authority_id": row.authority_id,
-        "authority_name": authorities.get(row.authority_id, ""),
+        "authority_name": authority_name,
         "status": status_at(row, now),
         "not_before": row.not_before,
         "not_after": row.not_after,
@@ -272,17 +273,18 @@ def _fields(row: Certificate, authorities: Mapping[UUID, str], now: datetime) ->
     }
 
 
-def _item(row: Certificate, authorities: Mapping[UUID, str], now: datetime) -> CertificateItem:
-    return CertificateItem(**_fields(row, authorities, now))
+def _item(row: Certificate, now: datetime) -> CertificateItem:
+    # Empty for an authority whose grant was taken back.
+    name: str = getattr(row, "authority_name", None) or ""
+    return CertificateItem(**_fields(row, name, now))
 
 
 def ending_soon(now: datetime, until: datetime, limit: int) -> tuple[CertificateItem, ...]:
     """Return the valid certificates that end first; must run inside `acting_as`."""
     rows = (
-        Certificate.objects.only(*_LISTED)
+        _listed()
         .filter(revoked_at__isnull=True, not_after__gt=now, not_after__lte=until)
         .exclude(purpose="ocsp-responder")
         .order_by("not_after")[:limit]
     )
-    authorities = _authority_names()
-    return tuple(_item(row, authorities, now) for row in rows)
+    return tuple(_item(row, now) for row in rows)

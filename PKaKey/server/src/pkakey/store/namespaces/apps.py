@@ -40,6 +40,8 @@ def grant_global_tables(*, using: str, **_: Any) -> None:  # noqa: ANN401  # Dja
         cursor.execute(
             f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO pkakey_web, pkakey_worker"
         )
+        # So that a process can tell that its tables are of another version.
+        cursor.execute("GRANT SELECT ON django_migrations TO pkakey_web, pkakey_worker")
 
 
 def _is_global(module: str) -> bool:

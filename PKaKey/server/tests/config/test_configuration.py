@@ -1,0 +1,174 @@
+"""Settings, wiring and what every request gets."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.test import Client
+from pkakey.config.env import Env
+from pydantic import ValidationError
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A complete environment of a production process."""
+    (tmp_path / "key").write_text("k3yMaterial-" * 6)
+    return {
+        "PATH": os.environ["PATH"],
+        "PKAKEY_DATABASE_URL": "postgresql://pkakey_web@127.0.0.1:1/pkakey",
+        "PKAKEY_REDIS_URL": "redis://127.0.0.1:1/0",
+        "PKAKEY_SIGNER_SOCKET": str(tmp_path / "signer.sock"),
+        "PKAKEY_SECRET_KEY_FILE": str(tmp_path / "key"),
+    }
+
+
+def start(environment: dict[str, str], code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {"DJANGO_SETTINGS_MODULE": "pkakey.config.settings"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+READ = "from django.conf import settings as s; s.SECRET_KEY"
+
+
+def test_production_starts_with_a_complete_environment(environment: dict[str, str]) -> None:
+    done = start(
+        environment,
+        f"{READ}; print(s.DEBUG, s.SESSION_COOKIE_SECURE, s.DATABASES['default']['USER'])",
+    )
+    assert done.stdout.split() == ["False", "True", "pkakey_web"], done.stderr
+
+
+@pytest.mark.parametrize("secret", ["", "short", "x" * 80])
+def test_production_does_not_start_with_a_weak_secret(
+    environment: dict[str, str], tmp_path: Path, secret: str
+) -> None:
+    (tmp_path / "key").write_text(secret)
+    done = start(environment, READ)
+    assert done.returncode != 0
+    assert "ddt init" in done.stderr
+    if len(secret) > 10:
+        assert secret not in done.stderr
+
+
+def test_production_does_not_start_in_debug_mode(environment: dict[str, str]) -> None:
+    done = start(environment | {"PKAKEY_DEBUG": "1"}, READ)
+    assert done.returncode != 0
+    assert "PKAKEY_DEBUG" in done.stderr
+
+
+def test_every_missing_variable_is_named_at_once_and_no_value_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in list(os.environ):
+        if name.startswith("PKAKEY_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PKAKEY_LOG_LEVEL", "hunter2")
+    with pytest.raises(ValidationError) as caught:
+        Env.load()
+    text = str(caught.value)
+    for name in ("database_url", "redis_url", "signer_socket", "secret_key_file", "log_level"):
+        assert name in text
+    assert "hunter2" not in text
+
+
+def test_every_variable_has_a_description() -> None:
+    assert all(field.description for field in Env.model_fields.values())
+
+
+def test_migrations_are_made_by_the_owner(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "pkakey-owner-password").write_text("p")
+    code = f"{READ}; d = s.DATABASES['default']; print(d['USER'], d['PASSWORD'], d['NAME'])"
+    migrating = environment | {"PKAKEY_MIGRATING": "1", "PKAKEY_SECRETS_DIR": str(tmp_path)}
+    assert start(migrating, code).stdout.split() == ["pkakey_owner", "p", "pkakey"]
+
+
+def test_the_status_process_imports_no_django(environment: dict[str, str]) -> None:
+    done = start(
+        environment,
+        "import sys; import pkakey.config.status_wsgi; "
+        "print(sorted(m for m in sys.modules if m.split('.')[0] == 'django'))",
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_no_migration_is_missing(db: None) -> None:
+    from django.core.management import call_command
+
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_every_app_with_tables_has_migrations() -> None:
+    from django.apps import apps
+
+    for app in apps.get_app_configs():
+        if app.name.startswith("pkakey.") and list(app.get_models()):
+            assert (Path(app.path) / "migrations" / "0001_initial.py").exists(), app.name
+
+
+def test_the_schedule_names_tasks_that_exist() -> None:
+    from pkakey.config.celery import app
+
+    app.loader.import_default_modules()
+    scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert scheduled <= set(app.tasks)
+    assert len(scheduled) == 6
+
+
+class TestRequests:
+    @pytest.fixture(autouse=True)
+    def _database(self, db: None, services: Any) -> None:
+        pass
+
+    def test_liveness_asks_nobody(self, client: Client) -> None:
+        assert client.get("/healthz").json() == {"state": "alive"}
+
+    def test_readiness_names_the_part_that_is_away(self, client: Client) -> None:
+        response = client.get("/readyz")
+        assert response.status_code == 503
+        assert response.json()["parts"] == {
+            "database": "ok",
+            "redis": "unavailable",
+            "signer": "ok",
+        }
+
+    @pytest.mark.parametrize(
+        "came",
+        ["", "1", "x" * 36, "'; DROP TABLE", "0b6c1f6e-0000-4000-8000-00000000000\n", "a" * 5000],
+    )
+    def test_a_request_id_that_is_none_is_replaced(self, client: Client, came: str) -> None:
+        answered = client.get("/healthz", headers={"X-Request-ID": came})["X-Request-ID"]
+        assert answered != came
+        assert UUID(answered)
+
+    def test_a_request_id_is_kept(self, client: Client) -> None:
+        came = "0B6C1F6E-0000-4000-8000-000000000001"
+        answered = client.get("/healthz", headers={"X-Request-ID": came})["X-Request-ID"]
+        assert answered == came.lower()
+
+    def test_the_policy_is_strict(self, client: Client) -> None:
+        policy = client.get("/healthz")["Content-Security-Policy"]
+        for directive in (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+            "form-action 'self'",
+        ):
+            assert directive in policy.split("; ")
+        assert "unsafe" not in policy
+
+    def test_the_policy_is_looser_for_editors_only(self, client: Client) -> None:
+        assert "'unsafe-inline'" in client.get("/cms/")["Content-Security-Policy"]
+        for path in ("/", "/cms", "/accounts/login/", "/portal/", "/nowhere/cms/"):
+            assert "unsafe" not in client.get(path)["Content-Security-Policy"], path
