@@ -70,6 +70,19 @@ def test_search_finds_parts_of_names_and_serial_numbers(platform: Any, issued: l
         assert serials(listed(platform, search=hostile)) == []
 
 
+def test_what_is_found_often_is_paged_without_the_index(
+    platform: Any, issued: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificates, "COUNT_CAP", 2)
+    page = listed(platform, search="example.test", limit=3)
+    assert serials(page) == [one.serial_number for one in reversed(issued)][:3]
+    assert (page.count, page.count_capped) == (2, True)
+
+
+def test_search_does_not_reach_into_another_namespace(platform: Any, issued: list[Any]) -> None:
+    assert listed(platform, principal=platform.guest, search="example").items == ()
+
+
 def test_filters_narrow_the_list(platform: Any, issued: list[Any]) -> None:
     revoked = issued[0].serial_number
     platform.services.revoke_certificate(
@@ -95,8 +108,8 @@ def test_filters_narrow_the_list(platform: Any, issued: list[Any]) -> None:
 def test_the_list_costs_few_queries(
     platform: Any, issued: list[Any], django_assert_max_num_queries: Any
 ) -> None:
-    # act_as, the count and the page, between BEGIN and COMMIT.
-    with django_assert_max_num_queries(5):
+    # act_as, the search, the count and the page, between BEGIN and COMMIT.
+    with django_assert_max_num_queries(6):
         listed(platform, search="example", limit=50)
 
 

@@ -198,12 +198,13 @@ def _found(  # noqa: C901  # One line for each filter.
     if any("\x00" in text for text in (search, name, profile) if text):
         # No text column can hold it, so nothing has it.
         return found.none()
-    if search and search.strip():
-        found = found.filter(search_text__contains=search.strip().upper())
+    for text in (search, name):
+        if text and text.strip():
+            found = _containing(found, text.strip().upper())
     if name:
         wanted = [f"{kind}:{name}" for kind in ("dns", "ip", "email", "uri")]
-        # The trigram index finds the candidates; the names decide.
-        found = found.filter(search_text__contains=name.upper()).filter(names__overlap=wanted)
+        # The search has found the candidates; the names decide.
+        found = found.filter(names__overlap=wanted)
     if status == "revoked":
         found = found.filter(revoked_at__isnull=False)
     elif status == "expired":
@@ -221,6 +222,20 @@ def _found(  # noqa: C901  # One line for each filter.
     if issued_after:
         found = found.filter(issued_at__gt=issued_after)
     return found
+
+
+def _containing(found: QuerySet[Certificate], text: str) -> QuerySet[Certificate]:
+    """Narrow to what holds the text: by the index when that is little, else while reading.
+
+    What is found often fills a page soon; what is found seldom needs the index.
+    """
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    matches = reading.rows(
+        "SELECT id FROM pki.matching_certificates(%s, %s)", [f"%{escaped}%", COUNT_CAP + 1]
+    )
+    if len(matches) <= COUNT_CAP:
+        return found.filter(id__in=[row[0] for row in matches])
+    return found.filter(search_text__contains=text)
 
 
 def _from(found: QuerySet[Certificate], cursor: Cursor | None) -> QuerySet[Certificate]:

@@ -91,3 +91,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
       AND NOT EXISTS (SELECT FROM certificates_intent i
                       WHERE i.serial_number = s AND i.kind = 'certificate' AND i.state = 'open')
 $$;
+
+-- The caller's own certificates whose search text holds this LIKE pattern, at most so many, in no
+-- order. LIKE is not leakproof, so that under row-level security the trigram index could not be
+-- used (120 ms at 100,000 certificates, 1 ms here); the namespace stands in the query itself.
+CREATE FUNCTION pki.matching_certificates(p_pattern text, p_limit integer)
+RETURNS TABLE (id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    SELECT c.id FROM certificates_certificate c
+    WHERE c.namespace_id = pki.namespace() AND c.search_text LIKE p_pattern LIMIT p_limit
+$$;

@@ -5,7 +5,8 @@ DO $$
 DECLARE
     f regprocedure;
     lookups text[] := ARRAY['token_principal', 'principal_of_user', 'namespaces', 'authority_home',
-        'revoked_entries', 'open_intents', 'waiting_events', 'unknown_serials'];
+        'revoked_entries', 'open_intents', 'waiting_events', 'unknown_serials',
+        'matching_certificates'];
     writers text[] := ARRAY['record', 'issue_intent', 'names_as_json', 'store_certificate',
         'store_crl', 'abandon_intent', 'revoke_certificate'];
 BEGIN
