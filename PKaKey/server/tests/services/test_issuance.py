@@ -73,7 +73,7 @@ def test_the_certificate_names_where_its_status_is(platform: Any) -> None:
     certificate = x509.load_der_x509_certificate(platform.issue().der)
     points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     url = f"http://pkakey.theddt.localhost:8080/crl/{platform.issuing_id}.crl"
-    assert [point.full_name[0].value for point in points] == [url]  # type: ignore[index]
+    assert [point.full_name[0].value for point in points] == [url]
 
 
 def test_certificate_audit_entry_and_event_come_together(

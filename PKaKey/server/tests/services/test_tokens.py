@@ -190,9 +190,9 @@ def test_a_person_that_makes_no_sense_is_not_created(
 def test_a_reset_password_must_be_changed(platform: Any) -> None:
     from pkakey.store.accounts.models import User
 
-    password = platform.services.reset_password(username="admin")
+    password = platform.services.reset_password(username="admin", now=platform.now)
     admin = User.objects.get(username="admin")
     assert admin.check_password(password)
     assert admin.must_change_password
     with pytest.raises(NotFound):
-        platform.services.reset_password(username="nobody")
+        platform.services.reset_password(username="nobody", now=platform.now)

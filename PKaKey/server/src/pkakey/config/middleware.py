@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from pkakey.config.wiring import services
+from pkakey.config import wiring
 
 # A UUID with or without hyphens; anything else could smuggle text into logs and audit entries.
 REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
@@ -21,14 +21,13 @@ class RequestMiddleware:
 
     def __init__(self, get_response: Respond) -> None:
         self._respond = get_response
-        self._services = services()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request."""
         came = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = came.lower() if REQUEST_ID.fullmatch(came) else str(uuid4())
         request.request_id = request_id  # type: ignore[attr-defined]  # Read by the fronts.
-        request.services = self._services  # type: ignore[attr-defined]  # As above.
+        request.services = wiring.services()  # type: ignore[attr-defined]  # As above.
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         response = self._respond(request)

@@ -1,7 +1,5 @@
 """Every address of the web process; each front brings its own."""
 
-from importlib.util import find_spec
-
 from django.urls import URLPattern, URLResolver, include, path
 
 from pkakey.config.health import liveness, readiness
@@ -9,9 +7,7 @@ from pkakey.config.health import liveness, readiness
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", liveness),
     path("readyz", readiness),
-]
-if find_spec("pkakey.fronts.rest.urls"):
-    urlpatterns.append(path("api/v1/", include("pkakey.fronts.rest.urls")))
-if find_spec("pkakey.fronts.portal.urls"):
+    path("api/v1/", include("pkakey.fronts.rest.urls")),
     # Last: the CMS answers whatever nobody else does.
-    urlpatterns.append(path("", include("pkakey.fronts.portal.urls")))
+    path("", include("pkakey.fronts.portal.urls")),
+]

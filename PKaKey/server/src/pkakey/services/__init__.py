@@ -238,9 +238,9 @@ class Services:
             password=password,
         )
 
-    def reset_password(self, *, username: str) -> str:
+    def reset_password(self, *, username: str, now: datetime) -> str:
         """Give a person a new one-time password and return it; raises `NotFound("user")`."""
-        return people.reset_password(username=username)
+        return people.reset_password(username=username, now=now)
 
     def bootstrap(self, *, now: datetime) -> bootstrapping.Bootstrapped:
         """Make the first start's content; whatever is there already stays as it is."""

@@ -1,6 +1,6 @@
 """What the use cases need from outside the database: the signer, addresses, folders."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
@@ -12,7 +12,8 @@ class Outside:
     """Handed to every use case by `config.wiring`; services read no settings."""
 
     signer: SignerClient
-    redis_url: str
+    # Holds the server's password, which no traceback should show.
+    redis_url: str = field(repr=False)
     domain: str
     http_port: int
     https_port: int

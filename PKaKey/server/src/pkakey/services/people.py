@@ -9,11 +9,12 @@ from django.db import transaction
 
 from pkakey.services.errors import Conflict, NotFound
 from pkakey.services.namespace_walk import each_namespace
-from pkakey.services.principals import PERMISSIONS_OF_ROLE, Principal
+from pkakey.services.principals import PERMISSIONS_OF_ROLE, Principal, system_principal
 from pkakey.services.records import record
 from pkakey.store.accounts.models import User
 from pkakey.store.context import acting_as
 from pkakey.store.namespaces.models import Membership
+from pkakey.store.reading import rows
 
 ONE_TIME_PASSWORD_BYTES = 15
 
@@ -58,8 +59,11 @@ def create_user(
     return one_time
 
 
-def reset_password(*, username: str) -> str:
-    """Give a person a new one-time password and return it; raises `NotFound("user")`."""
+def reset_password(*, username: str, now: datetime) -> str:
+    """Give a person a new one-time password and return it; raises `NotFound("user")`.
+
+    Their sessions end, since a session holds a hash of the password it was made with.
+    """
     one_time = secrets.token_urlsafe(ONE_TIME_PASSWORD_BYTES)
     with transaction.atomic():
         user = User.objects.select_for_update().filter(username=username).first()
@@ -68,6 +72,16 @@ def reset_password(*, username: str) -> str:
         user.set_password(one_time)
         user.must_change_password = True
         user.save(update_fields=["password", "must_change_password"])
+        for namespace_id, slug, *_ in rows("SELECT * FROM pki.principal_of_user(%s)", [user.pk]):
+            principal = system_principal(namespace_id=namespace_id, namespace=slug, name="people")
+            with acting_as(principal):
+                record(
+                    principal=principal,
+                    now=now,
+                    action="user.password-reset",
+                    target=str(user.pk),
+                    details={"username": username},
+                )
     return one_time
 
 

@@ -1,6 +1,7 @@
 """`reset_admin_password`: a new one-time password for somebody who lost theirs."""
 
 from argparse import ArgumentParser
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -21,7 +22,9 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature.
         """Do it."""
         try:
-            password = services_of_process().reset_password(username=options["username"])
+            password = services_of_process().reset_password(
+                username=options["username"], now=datetime.now(tz=UTC)
+            )
         except ServiceError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(password)
