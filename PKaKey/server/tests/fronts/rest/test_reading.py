@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pkakey.fronts.rest.problems import MAX_BODY_BYTES, InvalidFields, Problem
 from pkakey.fronts.rest.reading import (
@@ -60,6 +60,7 @@ def test_an_object_with_escapes_is_read() -> None:
     assert parse_object(rb'{"a": "\u00e9 \ud83d\ude00"}') == {"a": "é 😀"}
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_octets_are_an_object_or_a_problem(body: bytes) -> None:
     refused = None

@@ -5,7 +5,7 @@ import string
 from functools import cache
 
 from cryptography.x509 import ocsp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from PKaKey.server.tests.fronts.status.status_pki import PKI, Reply
@@ -55,17 +55,20 @@ def damaged_requests(draw: st.DrawFn) -> bytes:
     return bytes(request)
 
 
+@settings(deadline=None)
 @given(damaged_requests())
 def test_a_damaged_request_gets_an_ocsp_answer(request: bytes) -> None:
     check(shared_pki().post_ocsp(request))
     check(shared_pki().ask("GET", "/ocsp/" + base64.b64encode(request).decode()))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=5000))
 def test_random_octets_get_an_answer(body: bytes) -> None:
     check(shared_pki().post_ocsp(body))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["GET", "HEAD", "POST", "PUT", "x"]),
     # Servers hand over the decoded path as latin-1 (PEP 3333).
@@ -76,6 +79,7 @@ def test_any_path_gets_an_answer(method: str, path: str, body: bytes) -> None:
     check(shared_pki().ask(method, path, body))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["/ocsp/", "/crl/", "/ca/"]),
     st.text(string.printable, max_size=300),
@@ -84,6 +88,7 @@ def test_any_path_below_the_routes_gets_an_answer(prefix: str, rest: str) -> Non
     check(shared_pki().ask("GET", prefix + rest))
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(

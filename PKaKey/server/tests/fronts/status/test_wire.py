@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pkakey.fronts.status.wire import BodyRefused, entity_tag, http_date, not_modified, read_body
 
@@ -72,6 +72,7 @@ def test_everyone_else_gets_the_body(headers: dict[str, str]) -> None:
     assert not not_modified(headers, tag=TAG, modified_at=MODIFIED)
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_no_condition_breaks_the_comparison(tags: str, since: str) -> None:
     not_modified({"HTTP_IF_NONE_MATCH": tags}, tag=TAG, modified_at=MODIFIED)

@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any, Final, LiteralString, NamedTuple
 from uuid import UUID
 
-from psycopg import Connection
-from psycopg_pool import ConnectionPool
+from psycopg import Connection, InterfaceError, OperationalError
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 POOL_TIMEOUT_SECONDS: Final = 2.0
+RECONNECT_TIMEOUT_SECONDS: Final = 4.0
 
 
 class CertificateStatusRecord(NamedTuple):
@@ -61,6 +62,9 @@ class StatusDatabase:
             min_size=1,
             max_size=connections,
             timeout=POOL_TIMEOUT_SECONDS,
+            # The pool waits ever longer between its attempts; begun anew, they stay close, so that
+            # the service is back within seconds of its database.
+            reconnect_timeout=RECONNECT_TIMEOUT_SECONDS,
             open=False,
             name="status",
         )
@@ -70,6 +74,16 @@ class StatusDatabase:
     def _rows(self, query: LiteralString, *values: object) -> Sequence[tuple[Any, ...]]:
         if not self._is_open:
             self._open()
+        try:
+            return self._ask(query, values)
+        except PoolTimeout:
+            raise
+        except (OperationalError, InterfaceError):
+            # A restarted server broke every idle connection: replace them, and ask once more.
+            self._pool.check()
+            return self._ask(query, values)
+
+    def _ask(self, query: LiteralString, values: tuple[object, ...]) -> Sequence[tuple[Any, ...]]:
         with self._pool.connection() as connection:
             return connection.execute(query, values, binary=True).fetchall()
 
