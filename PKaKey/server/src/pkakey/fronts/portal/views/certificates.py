@@ -37,6 +37,7 @@ STATUSES: Final = ("valid", "expired", "revoked")
 ENDINGS: Final = ("7", "30", "90")
 PAGE_SIZE: Final = 50
 SERIAL_NUMBER: Final = re.compile(r"[1-9a-f][0-9a-f]{0,39}")
+HEX: Final = re.compile(r"[0-9a-f]+")
 EVENTS_SHOWN: Final = 20
 CHOICES_KEPT_SECONDS: Final = 60
 COLUMNS: Final = (
@@ -90,11 +91,17 @@ def filters_of(request: PortalRequest) -> dict[str, str]:
     return given
 
 
+def without_colons(search: str) -> str:
+    """Return serial numbers and fingerprints as they are kept; they are often shown in pairs."""
+    digits = search.replace(":", "").lower()
+    return digits if ":" in search and HEX.fullmatch(digits) else search
+
+
 def selection(given: dict[str, str], now: datetime) -> dict[str, Any]:
     """Return the filters as the selector takes them."""
     ending = given["ending"]
     return {
-        "search": given["search"] or None,
+        "search": without_colons(given["search"]) or None,
         "profile": given["profile"] or None,
         "status": given["status"] or ("valid" if ending else None),
         "authority_id": UUID(given["authority"]) if given["authority"] else None,
