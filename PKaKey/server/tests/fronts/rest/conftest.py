@@ -36,7 +36,7 @@ def platform(
     """A platform after its first start, and a second namespace `guest` beside `default`."""
     from django.conf import settings
     from django.db import connections
-    from pkakey.config import middleware
+    from pkakey.config import wiring
     from pkakey.services import Services
     from pkakey.services.namespace_walk import each_namespace
     from pkakey.services.outside import Outside
@@ -60,7 +60,7 @@ def platform(
                 secrets_dir=folder / "secrets",
             )
         )
-        module_patch.setattr(middleware, "services", lambda: services)
+        module_patch.setattr(wiring, "services", lambda: services)
         made = services.bootstrap(now=now)
         guest_id = services.create_namespace(slug="guest", name="Guest", now=now)
         [home] = [one for one in each_namespace("tests") if one.namespace == "default"]
