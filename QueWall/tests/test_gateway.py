@@ -370,8 +370,9 @@ def test_old_tls_is_refused(running: Gateway, version: ssl.TLSVersion) -> None:
 
 
 def test_sign_in_is_slowed_down_and_the_api_is_not(running: Gateway) -> None:
-    login = [running.ask("/accounts/login/", method="POST").status for _ in range(60)]
-    assert 429 in login
+    # Two a second and twenty at once are let through, however slow the machine is.
+    answers = (running.ask("/accounts/login/", method="POST").status for _ in range(200))
+    assert 429 in answers
     api = [running.ask("/api/v1/").status for _ in range(100)]
     assert set(api) == {200}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
@@ -29,7 +30,6 @@ MOST_REQUESTS = 10
 def address(platform: Platform, module_patch: pytest.MonkeyPatch) -> Iterator[str]:
     """The portal over plain HTTP on a loopback port, for this module's tests."""
     from django.conf import settings
-    from django.db import connections
     from pytest_django.live_server_helper import LiveServer
 
     # Playwright's synchronous API runs an event loop in this thread; Django asks whether that is
@@ -114,6 +114,8 @@ def open_page(
     yield make
     for context in contexts:
         context.close()
+    # Beside a running event loop Django keeps another connection, which nothing else closes.
+    connections.close_all()
     assert not complaints
 
 

@@ -37,6 +37,8 @@ STATUSES: Final = ("valid", "expired", "revoked")
 ENDINGS: Final = ("7", "30", "90")
 PAGE_SIZE: Final = 50
 SERIAL_NUMBER: Final = re.compile(r"[1-9a-f][0-9a-f]{0,39}")
+# RFC 5280 section 5.3.1: these two say something of an authority, and one is not revoked here.
+OF_AUTHORITIES: Final = frozenset({"cACompromise", "aACompromise"})
 HEX: Final = re.compile(r"[0-9a-f]+")
 EVENTS_SHOWN: Final = 20
 CHOICES_KEPT_SECONDS: Final = 60
@@ -315,7 +317,7 @@ def revoke(request: PortalRequest, serial_number: str) -> HttpResponse:
     reasons = [
         {"value": reason.value, "label": words.REASONS[reason.value]}
         for reason in RevocationReason
-        if reason.value in words.REASONS
+        if reason.value in words.REASONS and reason.value not in OF_AUTHORITIES
     ]
     return render(
         request,
