@@ -91,6 +91,17 @@ def test_migrations_are_made_by_the_owner(environment: dict[str, str], tmp_path:
     assert start(migrating, code).stdout.split() == ["pkakey_owner", "p", "pkakey"]
 
 
+@pytest.mark.parametrize(("pooled", "threshold"), [("true", "None"), ("false", "2")])
+def test_statements_are_prepared_only_where_no_pooler_stands_between(
+    environment: dict[str, str], pooled: str, threshold: str
+) -> None:
+    code = f"""{READ}
+from django.db import connection
+print(connection.get_connection_params()["prepare_threshold"])"""
+    done = start(environment | {"PKAKEY_DATABASE_POOLED": pooled}, code)
+    assert done.stdout.split() == [threshold], done.stderr
+
+
 def test_the_status_process_imports_no_django(environment: dict[str, str]) -> None:
     done = start(
         environment,

@@ -281,6 +281,8 @@ class _Platform:
             "DJANGO_SETTINGS_MODULE": "pkakey.config.settings",
             "PKAKEY_DATABASE_URL": _database_url(self.settings, f"pkakey_{role}"),
             "PKAKEY_DATABASE_PASSWORD_FILE": str(secrets / f"pkakey-{role}-password"),
+            # The embedded server is reached through its own socket; one's own may have a pooler.
+            "PKAKEY_DATABASE_POOLED": str(not self.is_embedded).lower(),
             "PKAKEY_REDIS_URL": f"redis://127.0.0.1:{self.ports.valkey}/0",
             "PKAKEY_REDIS_PASSWORD_FILE": str(secrets / "redis-password"),
             "PKAKEY_SIGNER_SOCKET": str(self.signer_socket),
