@@ -111,6 +111,19 @@ def test_a_taken_port_is_told_with_who_listens_and_how_to_go_on(tmp_path: Path) 
     assert "DDT_HTTPS_PORT" in result.stderr
 
 
+def test_a_list_of_weak_keys_is_remembered_and_must_be_there(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    listed = tmp_path / "list"
+    assert ddt(home, "init", PKAKEY_WEAK_KEYS_FILE=str(listed)).returncode == 0
+    result = ddt(home, "up", DDT_HTTPS_PORT="18444", DDT_HTTP_PORT="18082")
+    assert result.returncode == 1
+    assert f"PKAKEY_WEAK_KEYS_FILE names {listed}" in result.stderr
+    listed.write_text("70a51edc06f82ad131bc\n")
+    start.check_weak_keys(listed)
+    with pytest.raises(TroubleError, match="names"):
+        start.check_weak_keys(tmp_path)
+
+
 def test_a_full_disk_is_told_before_anything_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,8 @@ from ddt.errors import TroubleError
 DEFAULT_DOMAIN = "theddt.localhost"
 DEFAULT_HTTPS_PORT = 8443
 DEFAULT_HTTP_PORT = 8080
-NAMES = ("DDT_DOMAIN", "DDT_HTTPS_PORT", "DDT_HTTP_PORT", "DATABASE_URL")
+WEAK_KEYS = "PKAKEY_WEAK_KEYS_FILE"
+NAMES = ("DDT_DOMAIN", "DDT_HTTPS_PORT", "DDT_HTTP_PORT", "DATABASE_URL", WEAK_KEYS)
 _HIGHEST_PORT = 65535
 # A label of RFC 1035 section 2.3.1; the domain is a part of every certificate's addresses.
 _DOMAIN = re.compile(
@@ -24,13 +25,14 @@ _LONGEST_SOCKET_FOLDER = 85  # sun_path holds 107 bytes; PostgreSQL adds ".s.PGS
 
 @dataclass(frozen=True)
 class Settings:
-    """One platform: its folder, domain and two ports, and an outside database if one is named."""
+    """One platform: its folder, domain and two ports, an outside database, a list of weak keys."""
 
     home: Path
     domain: str = DEFAULT_DOMAIN
     https_port: int = DEFAULT_HTTPS_PORT
     http_port: int = DEFAULT_HTTP_PORT
     database_url: str = ""
+    weak_keys_file: Path | None = None
 
     @property
     def host(self) -> str:
@@ -87,7 +89,10 @@ class Settings:
 
     def save(self) -> None:
         """Write the settings into the home, whole or not at all, for its owner only."""
-        values = (self.domain, self.https_port, self.http_port, self.database_url)
+        values = (
+            self.domain, self.https_port, self.http_port, self.database_url,
+            self.weak_keys_file or "",
+        )  # fmt: skip
         text = "".join(f"{name}={value}\n" for name, value in zip(NAMES, values, strict=True))
         draft = self.home / "config.new"
         draft.touch(mode=0o600)
@@ -128,7 +133,12 @@ def load() -> Settings:
         raise TroubleError(
             f"DDT_HTTPS_PORT and DDT_HTTP_PORT are both {http_port}. Give each its own port.",
         )
-    return Settings(folder, domain, https_port, http_port, value("DATABASE_URL", ""))
+    # Remembered like the rest: a start without the variable must not forget what to refuse.
+    weak_keys = value(WEAK_KEYS, "")
+    return Settings(
+        folder, domain, https_port, http_port, value("DATABASE_URL", ""),
+        Path(weak_keys).expanduser().absolute() if weak_keys else None,
+    )  # fmt: skip
 
 
 def _port(name: str, text: str) -> int:

@@ -73,6 +73,29 @@ def test_a_line_of_debians_openssl_blacklist_marks_a_debian_weak_key() -> None:
     check_public_key(generate_key().public_key(), compromised=listed)
 
 
+# A key of May 2008 from a Debian machine, published as a sample of CVE-2008-0166, and its published
+# fingerprint: SHA-1 of what `openssl rsa -modulus` prints.
+DEBIAN_MODULUS = (
+    "D33C5D6E98B0EA4EAB76A60D6A0A7B9C5983C58C0AA1D3C3796958169F27027B"
+    "AC81253FA579C482E884A2E1CEF0CA813EC8359E9610D29473CA36D63C1E81A0"
+    "101A481A3CFF58610E8EA72A2A158267D66F4DA2866928A23D46E021C5442FDF"
+    "9E4ADD6BC5367D3F7722610929511310836E7A77D608B7F191F82419BE1187EC"
+    "A184F06651C448EA90478813EB6DC9BE53FC6669D31CAB638A3F3063D13CCADA"
+    "5B4AFA231DCEF95486ED5D2D718C30E0CE4ADA2FFDE1816003F09D183A25CCB2"
+    "874A57039500E4B6500BAB7CD435DC301D19F2C256AE4F837DD2DE630E88A652"
+    "A87C1F2A444224503DA97DC3EEBBC793E6E5BEEC631C1ED2788FCB1DA10E0AF7"
+)
+DEBIAN_FINGERPRINT = "24a319be7f63b8b46e9cd10d992069d592fe1766"
+
+
+def test_a_key_that_debian_made_in_2008_is_caught_by_its_published_fingerprint() -> None:
+    key = rsa.RSAPublicNumbers(65537, int(DEBIAN_MODULUS, 16)).public_key()
+    listed = KnownCompromisedKeys.parse([DEBIAN_FINGERPRINT[20:]])
+    with pytest.raises(Refused) as caught:
+        check_public_key(key, compromised=listed)
+    assert caught.value.refusal is Refusal.KEY_DEBIAN_WEAK
+
+
 @pytest.mark.parametrize("line", ["zz", "00", "0" * 40, "0" * 31, "hello world"])
 def test_a_list_with_a_line_of_another_length_is_rejected_as_a_whole(line: str) -> None:
     with pytest.raises(ValueError, match="Line 2"):

@@ -17,7 +17,7 @@ from ddt import secret_files
 from ddt.errors import TroubleError
 from ddt.native import gateway, postgresql
 from ddt.native.units import Unit, http, logged, tcp, unix
-from ddt.settings import Settings
+from ddt.settings import WEAK_KEYS, Settings
 
 DATABASE = "pkakey"
 _PORTS = "ports.json"
@@ -299,6 +299,8 @@ class _Platform:
             "PKAKEY_GATEWAY_TLS_DIR": str(settings.tls),
             "PKAKEY_LOG_LEVEL": "INFO",
         }
+        if settings.weak_keys_file is not None:
+            environment[WEAK_KEYS] = str(settings.weak_keys_file)
         if is_admin and self.is_embedded:
             environment["PKAKEY_ADMIN_DATABASE_URL"] = _database_url(
                 self.settings, postgresql.SUPERUSER, "postgres"

@@ -18,7 +18,7 @@ from ddt.errors import TroubleError
 from ddt.native import control, gateway, postgresql
 from ddt.native.guardian import ALREADY_RUNS
 from ddt.native.services import folders
-from ddt.settings import Settings
+from ddt.settings import WEAK_KEYS, Settings
 
 FREE_BYTES = 500 * 1024 * 1024  # A new cluster, the static files, and room for logs.
 START_SECONDS = 240.0
@@ -45,6 +45,7 @@ def check(settings: Settings) -> None:
         ("DDT_HTTP_PORT", settings.http_port),
     ):
         check_port(variable, port)
+    check_weak_keys(settings.weak_keys_file)
     if not settings.database_url:
         postgresql.binaries()
         postgresql.identity(settings.home / "postgresql")
@@ -59,6 +60,16 @@ def check_space(home: Path) -> None:
             f"The disk of {home} has {free // 1_000_000} MB free, and the platform needs "
             f"{FREE_BYTES // 1_000_000} MB to start. Free some space, or set DDT_HOME to a folder "
             "on another disk. Nothing was changed.",
+        )
+
+
+def check_weak_keys(file: Path | None) -> None:
+    """Raise TroubleError when the list of weak keys is not there; PKaKey reads what is in it."""
+    if file is not None and not (file.is_file() and os.access(file, os.R_OK)):
+        raise TroubleError(
+            f"{WEAK_KEYS} names {file}, which is no file that this user can read. Put the list "
+            f"there, name another file, or remove the line {WEAK_KEYS} from the settings in "
+            "DDT_HOME/config.",
         )
 
 

@@ -4,8 +4,8 @@ What is covered out of the box: the small private scalars on P-256 and P-384 lis
 ``known_compromised.txt`` (made by ``tests/keys/make_known_compromised.py``). What is not: the keys
 of Debian's predictable OpenSSL (CVE-2008-0166) are only known by generating them with that very
 OpenSSL, and no list of them is kept by a package that the platform could depend on. The operator
-loads such lists with ``KnownCompromisedKeys.parse``: lines of ``openssl-blacklist`` (Debian and
-Ubuntu shipped it) are understood as they are.
+names such a list, and ``KnownCompromisedKeys.parse`` reads it: lines of ``openssl-blacklist``
+(Debian and Ubuntu shipped it) are understood as they are.
 """
 
 import hashlib

@@ -4,8 +4,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from pkakey_engine.keys import KnownCompromisedKeys
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pkakey.config.weak_keys import read_weak_keys
 
 MIN_SECRET_KEY_CHARACTERS = 50
 
@@ -47,6 +50,9 @@ class Env(BaseSettings):
     gateway_tls_dir: Path | None = Field(
         default=None, description="Where the gateway's certificate and key are written."
     )
+    weak_keys_file: Path | None = Field(
+        default=None, description="A list of public keys to refuse, such as Debian's weak ones."
+    )
     debug: bool = Field(default=False, description="Django's debug mode; never in production.")
     log_level: str = Field(default="INFO", description="The least level that is logged.")
 
@@ -73,6 +79,11 @@ class Env(BaseSettings):
                 f"{MIN_SECRET_KEY_CHARACTERS} characters or repeats few of them; run `ddt init`."
             )
         return key
+
+    @cached_property
+    def weak_keys(self) -> KnownCompromisedKeys:
+        """The operator's list of keys to refuse; raises ValueError for a file that is no list."""
+        return read_weak_keys(self.weak_keys_file)
 
     def password(self, role: str) -> str | None:
         """Return the password of a database role from the secrets folder, if it is there."""

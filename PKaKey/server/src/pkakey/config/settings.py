@@ -14,6 +14,8 @@ from pkakey.config.settings_base import SESSION_COOKIE_NAME  # noqa: F401
 
 ENV = Env.load()
 SECRET_KEY = ENV.secret_key
+# Read at the start: a list that cannot be read must not fail open at the first request.
+ENV.weak_keys  # noqa: B018  # Read for its errors.
 DEBUG = ENV.debug
 if DEBUG and not os.environ.get("PKAKEY_DEVELOPMENT"):
     raise RuntimeError(

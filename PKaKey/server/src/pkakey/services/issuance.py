@@ -53,7 +53,7 @@ def issue_certificate(
 ) -> IssuedCertificate:
     """Issue a certificate; `services.Services.issue_certificate` tells the rest."""
     require(principal, "certificates:issue")
-    request = parse_csr(csr)
+    request = parse_csr(csr, compromised=outside.weak_keys)
     idempotency = (
         IdempotencyKey(
             key=idempotency_key, request_sha256=_digest(request.csr_der, profile, authority_id)
@@ -110,7 +110,7 @@ def preview_certificate(
     require(principal, "certificates:issue")
     # What is remembered may be old, and nothing checks it here.
     forget()
-    request = parse_csr(csr)
+    request = parse_csr(csr, compromised=outside.weak_keys)
     authority = issuing_authority(outside, principal, authority_id)
     intended = _intend(request, principal, profile, authority, now)
     return Preview(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
+from pkakey_engine.keys import KnownCompromisedKeys
 from pkakey_signers.client import SignerClient
 
 
@@ -19,6 +20,8 @@ class Outside:
     https_port: int
     gateway_tls_dir: Path | None
     secrets_dir: Path | None
+    # Keys to refuse beside those that the engine knows (`config.weak_keys`).
+    weak_keys: KnownCompromisedKeys = field(default_factory=KnownCompromisedKeys, repr=False)
 
     @property
     def status_url(self) -> str:

@@ -1,14 +1,21 @@
 """Issuing over REST: what comes back, what is refused, and that nothing else is stored."""
 
+import dataclasses
+import hashlib
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from pkakey.config import wiring
+from pkakey.config.weak_keys import read_weak_keys
+from pkakey.services import Services
 from pkakey_engine.testing import generate_key, make_csr
 
 from PKaKey.server.tests.fronts.rest.rest_client import RESTClient, problem
@@ -250,3 +257,23 @@ def test_the_validity_is_never_in_the_past(officer: RESTClient) -> None:
     now = datetime.now(tz=UTC)
     assert datetime.fromisoformat(issued["not_before"]) <= now
     assert datetime.fromisoformat(issued["not_after"]) > now + timedelta(days=1)
+
+
+def test_a_listed_key_gets_no_certificate_and_nothing_is_stored(
+    officer: RESTClient, count: Count, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bad, good = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    text = f"Modulus={bad.public_key().public_numbers().n:X}\n"
+    file = tmp_path / "list"
+    file.write_text(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[20:])
+    outside: Any = dataclasses.replace(wiring.services().outside, weak_keys=read_weak_keys(file))
+    monkeypatch.setattr(wiring, "services", lambda: Services(outside))
+    before = count()
+
+    def ask(key: rsa.RSAPrivateKey) -> Any:
+        csr = make_csr(dns=["listed.example.test"], private_key=key).decode()
+        return officer.post("certificates/", {"csr": csr, "profile": "tls-server"})
+
+    problem(ask(bad), 422, "key.debian-weak")
+    assert count() == before
+    assert ask(good).status_code == 201
