@@ -34,6 +34,7 @@ class Platform:
     https_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
     domain: str = "theddt.localhost"
+    database_url: str = field(default="", repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -47,6 +48,7 @@ class Platform:
             "DDT_HTTPS_PORT": str(self.https_port),
             "DDT_HTTP_PORT": str(self.http_port),
             "COLUMNS": "160",
+            **({"DATABASE_URL": self.database_url} if self.database_url else {}),
         }
 
     def ddt(
