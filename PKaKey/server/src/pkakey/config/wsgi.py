@@ -4,7 +4,10 @@ import gc
 import os
 from typing import Final
 
+from django.conf import settings
+
 from pkakey.config.bodies import with_bodies_read
+from pkakey.config.metrics import serve_metrics
 from pkakey.config.site import make_site
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pkakey.config.settings")
@@ -16,3 +19,6 @@ application = with_bodies_read(make_site())
 gc.collect()
 gc.freeze()
 gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
+
+if _env := getattr(settings, "ENV", None):
+    serve_metrics(_env)
