@@ -112,3 +112,13 @@ def test_no_route_of_the_gateway_leads_to_the_figures(platform: Platform, path: 
         answer = platform.curl(f"{address}{path}", "--path-as-is")
         assert "pkakey_" not in answer.stdout
         assert "traefik_" not in answer.stdout
+
+
+def test_what_the_rules_and_dashboards_ask_of_the_gateway_is_shown(platform: Platform) -> None:
+    folder = Path(__file__).parents[1] / "monitoring"
+    asked: set[str] = set()
+    for file in (*folder.rglob("*.json"), *folder.rglob("rules.yml")):
+        asked |= set(re.findall(r"traefik_[a-z_]+", file.read_text()))
+    shown = set(re.findall(r"^traefik_[a-z_]+", figures(platform), re.MULTILINE))
+    assert asked
+    assert asked <= shown

@@ -91,6 +91,12 @@ def test_the_files_have_their_room_on_the_disk_from_the_start(tmp_path: Path) ->
         assert file.stat().st_blocks * 512 >= file.stat().st_size, file
 
 
+def test_a_folder_that_is_no_good_keeps_nobody_from_working(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    told, _ = run(COUNT, tmp_path / "file" / "metrics").communicate("\n", timeout=60)
+    assert told == "counted\n"
+
+
 @pytest.mark.parametrize("value", ["9464", "127.0.0.1", "127.0.0.1:", "a b:1", ":9464", "::1:80"])
 def test_an_address_that_is_none_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in ENVIRONMENT.items():

@@ -6,6 +6,7 @@ so that a process that is started anew neither loses counts nor adds files witho
 """
 
 import fcntl
+import logging
 import os
 import threading
 from pathlib import Path
@@ -17,6 +18,8 @@ from prometheus_client import CollectorRegistry, make_wsgi_app, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from pkakey.config.env import Env
+
+logger = logging.getLogger(__name__)
 
 _PLACES: Final = 256
 _FILE_BYTES: Final = 1024 * 1024
@@ -30,12 +33,17 @@ def keep_metrics(env: Env) -> None:
     """
     if env.metrics_dir is None:
         return
-    env.metrics_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        env.metrics_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place = _take_place(env.metrics_dir)
+        for kind in _KINDS:
+            _reserve(env.metrics_dir / f"{kind}_{place}.db")
+    except OSError as error:
+        # Figures are worth less than what they count.
+        logger.warning("Figures are kept in memory only, since their folder is no good: %s", error)
+        return
     # Where the library looks for its folder.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(env.metrics_dir)
-    place = _take_place(env.metrics_dir)
-    for kind in _KINDS:
-        _reserve(env.metrics_dir / f"{kind}_{place}.db")
     values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]
         process_identifier=lambda: place
     )
@@ -68,7 +76,7 @@ def serve_metrics(env: Env) -> None:
 
     Every process of a service may call this: they share the port, and each shows all figures.
     """
-    if env.metrics_listen is None or env.metrics_dir is None:
+    if env.metrics_listen is None or env.metrics_dir is None or not env.metrics_dir.is_dir():
         return
     host, port = env.metrics_address
     registry = CollectorRegistry()
