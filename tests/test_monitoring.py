@@ -73,6 +73,7 @@ def exposed() -> set[str]:
     from pkakey.fronts.metrics.collectors import (
         FIGURES,
         BackupPart,
+        Part,
         PlatformCollector,
         QueuePart,
         SignerPart,
@@ -90,7 +91,7 @@ def exposed() -> set[str]:
 
         hlen = xlen = llen
 
-    parts = [
+    parts: list[Part] = [
         SignerPart(Answering()),
         QueuePart(Answering(), name="", stream=""),
         BackupPart(Path("/nowhere")),

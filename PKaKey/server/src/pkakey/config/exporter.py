@@ -18,6 +18,7 @@ from redis import Redis
 from pkakey.config.env import Env
 from pkakey.config.logs import configure_logs
 from pkakey.config.metrics import QuietHandler, SharedServer
+from pkakey.config.queue import QUEUE
 from pkakey.fronts.metrics.app import MetricsApplication, gateway_figures
 from pkakey.fronts.metrics.collectors import (
     BackupPart,
@@ -29,7 +30,6 @@ from pkakey.fronts.metrics.collectors import (
 )
 from pkakey.fronts.metrics.database import FiguresDatabase
 
-QUEUE = "pkakey"
 STREAM = "theddt.events"
 _ANSWER_SECONDS = 5.0
 

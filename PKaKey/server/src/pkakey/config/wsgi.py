@@ -15,10 +15,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pkakey.config.settings")
 _YOUNG_OBJECTS: Final = 50_000
 
 application = with_bodies_read(make_site())
+if _env := getattr(settings, "ENV", None):
+    serve_metrics(_env)
 # What is loaded by now stays; walking it again and again was a tenth of the time of a request.
 gc.collect()
 gc.freeze()
 gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
-
-if _env := getattr(settings, "ENV", None):
-    serve_metrics(_env)
