@@ -1,14 +1,13 @@
-"""What the use cases count and time for Prometheus (docs/monitoring.md), and their traces.
+"""What the use cases count and time for Prometheus (docs/monitoring.md).
 
 On the issuing path every microsecond counts: a label's child is looked up once where it is known
-beforehand, and without a tracer no span is made.
+beforehand.
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import wraps
 from time import perf_counter
-from typing import Any, Final, ParamSpec, Protocol, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from pkakey_engine.errors import Refusal, Refused, SignedBytesDiffer
 from pkakey_engine.issuance import shipped_profiles
@@ -63,27 +62,6 @@ _profiles: set[str] = {profile.name for profile in shipped_profiles()}
 _REFUSALS: Final = (Refused, NotPermitted, NotFound)
 
 
-class Tracer(Protocol):
-    """The part of OpenTelemetry's tracer that is used here."""
-
-    def start_as_current_span(self, name: str) -> Any:  # noqa: ANN401  # A context manager.
-        """Return a context manager that opens and closes a span."""
-
-
-class _Tracing:
-    """The tracer, once `config.tracing` has set one: only with an endpoint to send to."""
-
-    tracer: Tracer | None = None
-
-
-tracing = _Tracing()
-
-
-def span(name: str) -> Any:  # noqa: ANN401  # As the tracer's.
-    """Return a context manager for a span of this name; one that does nothing without a tracer."""
-    return nullcontext() if tracing.tracer is None else tracing.tracer.start_as_current_span(name)
-
-
 def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Time a step of issuance, whether it succeeds or raises."""
     observe = STEPS.labels(name).observe
@@ -93,10 +71,7 @@ def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:
             began = perf_counter()
             try:
-                if tracing.tracer is None:
-                    return function(*args, **kwargs)
-                with tracing.tracer.start_as_current_span(f"issuance {name}"):
-                    return function(*args, **kwargs)
+                return function(*args, **kwargs)
             finally:
                 observe(perf_counter() - began)
 
@@ -114,11 +89,7 @@ def use_case(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:
             began = perf_counter()
             try:
-                if tracing.tracer is None:
-                    result = function(*args, **kwargs)
-                else:
-                    with tracing.tracer.start_as_current_span(name):
-                        result = function(*args, **kwargs)
+                result = function(*args, **kwargs)
             except BaseException as error:
                 outcome = "refused" if isinstance(error, _REFUSALS) else "failed"
                 USE_CASES.labels(name, outcome).observe(perf_counter() - began)
