@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pkakey_signers.errors import StartRefused
 from pkakey_signers.intents import DatabaseIntents
+from pkakey_signers.lines import say
 from pkakey_signers.log_index import LogIndex
 from pkakey_signers.log_writer import LogWriter
 from pkakey_signers.secret_files import read_key_encryption_key, read_secret
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _run(options)
     except StartRefused as error:
-        sys.stderr.write(f"pkakey-signer: {error}\n")
+        say(str(error), level="error")
         return 1
     return 0
 
@@ -75,7 +76,10 @@ def _run(options: argparse.Namespace) -> None:
     response_log.recover_end()
     keystore = SoftwareKeystore(options.keystore, key_encryption_key)
     for key_id in keystore.damaged():
-        _say(f"The key {key_id} is damaged and cannot be used; restore its files from a backup.")
+        say(
+            f"The key {key_id} is damaged and cannot be used; restore its files from a backup.",
+            level="error",
+        )
     intents = DatabaseIntents(options.database_url, password)
     signer = Signer(
         keystore=keystore,
@@ -100,7 +104,7 @@ def _run(options: argparse.Namespace) -> None:
     stopped = threading.Event()
     housekeeper = threading.Thread(target=_keep_house, args=(stopped, index, response_log))
     housekeeper.start()
-    _say(f"ready at {options.socket} with {len(keystore.held_keys())} keys.")
+    say(f"ready at {options.socket} with {len(keystore.held_keys())} keys.")
     try:
         server.serve()
     finally:
@@ -113,7 +117,7 @@ def _run(options: argparse.Namespace) -> None:
         index.close()
         log.close()
         response_log.close()
-    _say("stopped.")
+    say("stopped.")
 
 
 def _keep_house(stopped: threading.Event, index: LogIndex, response_log: LogWriter) -> None:
@@ -126,11 +130,6 @@ def _harden() -> None:
     """Keep key octets out of core dumps and away from debuggers of the same user."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
-def _say(sentence: str) -> None:
-    sys.stderr.write(f"pkakey-signer: {sentence}\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

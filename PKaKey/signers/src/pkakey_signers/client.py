@@ -1,9 +1,10 @@
 """The client of the signer process, for the web, worker and status processes."""
 
+import json
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -35,15 +36,22 @@ class SignerClient:
 
     Keeps up to ``pool_size`` connections open between calls. Every question may be asked twice
     without harm, so that a connection the signer closed meanwhile is replaced silently, once.
-    After a fork the child opens connections of its own.
+    After a fork the child opens connections of its own. ``request_id`` names the request at work
+    ("" for none); the signer writes it beside what it signs.
     """
 
     def __init__(
-        self, socket_path: Path, *, timeout_seconds: float = 10.0, pool_size: int = 8
+        self,
+        socket_path: Path,
+        *,
+        timeout_seconds: float = 10.0,
+        pool_size: int = 8,
+        request_id: Callable[[], str] = str,
     ) -> None:
         self._socket_path = Path(socket_path)
         self._timeout_seconds = timeout_seconds
         self._pool_size = pool_size
+        self._request_id = request_id
         self._lock = threading.Lock()
         self._idle: list[socket.socket] = []
         self._process_id = os.getpid()
@@ -118,6 +126,8 @@ class SignerClient:
             "key_id": str(key_id),
             "intent_id": None if intent_id is None else str(intent_id),
         }
+        if request_id := self._request_id():
+            header["request_id"] = request_id
         return self._ask(header, attachment=to_be_signed).attachment
 
     def private_key(
@@ -142,6 +152,17 @@ class SignerClient:
         header = dict(self._ask({"op": Operation.HEALTH}).header)
         header.pop("ok")
         return header
+
+    def metrics(self) -> dict[str, Any]:
+        """Return what the signer has counted since it began (``figures.SignatureFigures``)."""
+        answer = self._ask({"op": Operation.METRICS})
+        try:
+            figures = json.loads(answer.attachment)
+        except ValueError:
+            figures = None
+        if not isinstance(figures, dict):
+            raise SignerUnavailable("The signer gave an answer of another version.")
+        return figures
 
     def _ask(
         self,

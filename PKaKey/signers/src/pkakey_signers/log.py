@@ -43,6 +43,8 @@ class SignatureRecord:
     tbs_sha256: str
     """Lower-case hex."""
     signature: bytes
+    request_id: str = ""
+    """The request that asked for it; empty when it had no id."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class LogEntry:
                 "serial": record.serial_number,
                 "tbs_sha256": record.tbs_sha256,
                 "signature": base64.b64encode(record.signature).decode(),
+                # Left out where there is none: lines of before this field keep their form.
+                **({"request_id": record.request_id} if record.request_id else {}),
                 "previous": self.previous,
             },
             separators=(",", ":"),
@@ -86,6 +90,7 @@ def parse_line(line: bytes) -> LogEntry:
             serial_number=str(data["serial"]),
             tbs_sha256=str(data["tbs_sha256"]),
             signature=base64.b64decode(data["signature"], validate=True),
+            request_id=str(data.get("request_id", "")),
         )
         time = datetime.fromisoformat(data["time"])
         entry = LogEntry(record, int(data["seq"]), time, str(data["previous"]))

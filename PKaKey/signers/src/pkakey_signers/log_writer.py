@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from pkakey_signers.errors import SignerRefusal, SignerRefused, StartRefused
+from pkakey_signers.lines import say
 from pkakey_signers.log import (
     MAX_LINE_BYTES,
     LogDamaged,
@@ -99,7 +99,10 @@ class LogWriter:
         except ValueError:
             os.ftruncate(self._descriptor, 0)
             self._position = Position()
-            _say(f"The end of the log {self._path} was unreadable; the log begins anew.")
+            say(
+                f"The end of the log {self._path} was unreadable; the log begins anew.",
+                level="warning",
+            )
             return
         self._cut_torn_end()
 
@@ -191,12 +194,8 @@ class LogWriter:
         if torn:
             os.ftruncate(self._descriptor, self._position.offset)
             os.fsync(self._descriptor)
-            _say(
+            say(
                 f"The log {self._path} ended inside a line; its last {torn} octets, for which no "
-                "answer was given, are cut off."
+                "answer was given, are cut off.",
+                level="warning",
             )
-
-
-def _say(sentence: str) -> None:
-    sys.stderr.write(f"pkakey-signer: {sentence}\n")
-    sys.stderr.flush()

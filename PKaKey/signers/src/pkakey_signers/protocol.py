@@ -1,5 +1,6 @@
 """What may be asked of the signer, and how large each question may be."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ class Operation(StrEnum):
     ACTIVATE_AUTHORITY = "activate-authority"
     SIGN = "sign"
     HEALTH = "health"
+    METRICS = "metrics"
 
 
 class Kind(StrEnum):
@@ -39,6 +41,9 @@ KINDS_OF_PURPOSE: Mapping[Purpose, frozenset[Kind]] = {
     Purpose.AUTHORITY: frozenset({Kind.CERTIFICATE, Kind.CRL}),
     Purpose.OCSP_RESPONDER: frozenset({Kind.OCSP_RESPONSE}),
 }
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""The platform's form of X-Request-ID."""
 
 MAX_CERTIFICATE_BYTES = 64 * 1024
 MAX_CRL_BYTES = 32 * 1024 * 1024
@@ -69,6 +74,20 @@ def read_uuid(header: Mapping[str, Any], name: str) -> UUID:
         raise SignerRefused(
             SignerRefusal.REQUEST_MALFORMED, f"The request's {name} is no UUID."
         ) from None
+
+
+def read_request_id(header: Mapping[str, Any]) -> str:
+    """Return the id of the request that this question serves, or "" when none came.
+
+    It goes into the log, so any other text is refused (``SignerRefused``).
+    """
+    request_id = header.get("request_id", "")
+    if request_id == "" or (isinstance(request_id, str) and REQUEST_ID.fullmatch(request_id)):
+        return str(request_id)
+    raise SignerRefused(
+        SignerRefusal.REQUEST_MALFORMED,
+        "The request's request_id is not 1 to 64 letters, digits, dots, underscores and hyphens.",
+    )
 
 
 def read_choice(header: Mapping[str, Any], name: str, choices: type[Choice]) -> Choice:

@@ -5,7 +5,6 @@ import os
 import select
 import socket
 import struct
-import sys
 import threading
 import traceback
 from collections.abc import Collection
@@ -15,6 +14,7 @@ from time import monotonic
 
 from pkakey_signers.errors import SignerRefusal, SignerRefused, StartRefused
 from pkakey_signers.frames import Frame, FrameDecoder, FrameError, encode_frame
+from pkakey_signers.lines import say
 from pkakey_signers.protocol import attachment_limit
 from pkakey_signers.signer import Signer, refusal_frame
 
@@ -120,7 +120,10 @@ class SignerServer:
         )
         _, user, _ = _PEER_CREDENTIALS.unpack(credentials)
         if user not in self._allowed_users:
-            _say(f"A process of the user with the number {user} tried to connect; not allowed.")
+            say(
+                f"A process of the user with the number {user} tried to connect; not allowed.",
+                level="warning",
+            )
             connection.close()
             return
         thread = threading.Thread(target=self._attend, args=(connection,), daemon=True)
@@ -144,7 +147,7 @@ class SignerServer:
             with connection:
                 self._converse(connection)
         except Exception:  # noqa: BLE001  # The edge of the process.
-            _say(traceback.format_exc())
+            say("A connection failed.", level="error", traceback=traceback.format_exc())
         finally:
             with self._lock:
                 self._connections.pop(connection, None)
@@ -212,7 +215,7 @@ class SignerServer:
         try:
             return self._signer.answer(request)
         except Exception:  # noqa: BLE001  # The edge of the process: the client gets an answer.
-            _say(traceback.format_exc())
+            say("A request failed.", level="error", traceback=traceback.format_exc())
             return refusal_frame(
                 SignerRefused(
                     SignerRefusal.SIGNER_FAILED,
@@ -244,8 +247,3 @@ def _send(connection: socket.socket, frame: Frame) -> bool:
     except OSError:
         return False
     return True
-
-
-def _say(sentence: str) -> None:
-    sys.stderr.write(f"pkakey-signer: {sentence}\n")
-    sys.stderr.flush()

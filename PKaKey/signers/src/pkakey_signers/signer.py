@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +14,11 @@ from pkakey_signers import rules
 from pkakey_signers.algorithms import Algorithm, is_signed_by
 from pkakey_signers.combining import Combiner
 from pkakey_signers.errors import SignerRefusal, SignerRefused
+from pkakey_signers.figures import SIGNED, SignatureFigures
 from pkakey_signers.frames import Frame
 from pkakey_signers.intents import IntentSource, SigningIntent
 from pkakey_signers.keystore import HeldKey, Keystore
+from pkakey_signers.lines import say
 from pkakey_signers.log import SignatureRecord, parse_line
 from pkakey_signers.log_index import LogIndex
 from pkakey_signers.log_writer import LogWriter
@@ -26,6 +29,7 @@ from pkakey_signers.protocol import (
     Operation,
     Purpose,
     read_choice,
+    read_request_id,
     read_uuid,
 )
 
@@ -43,6 +47,7 @@ class _Task:
     intent_id: UUID
     to_be_signed: bytes
     tbs_sha256: str
+    request_id: str
 
 
 class Signer:
@@ -68,6 +73,7 @@ class Signer:
         self._index = index
         self._response_log = response_log
         self._process_id = process_id
+        self._figures = SignatureFigures()
         # Each lane signs for one batch at a time, so that no intent is signed twice at once. What
         # is long takes a lane of its own; an intent's bytes decide its lane, always the same.
         self._lane: Combiner[_Task, bytes | Exception] = Combiner(self._sign_all)
@@ -79,6 +85,7 @@ class Signer:
             Operation.ACTIVATE_AUTHORITY: self._activate_authority,
             Operation.SIGN: self._sign,
             Operation.HEALTH: self._health,
+            Operation.METRICS: self._metrics,
         }
 
     def answer(self, request: Frame) -> Frame:
@@ -120,6 +127,9 @@ class Signer:
                 "pid": self._process_id,
             }
         )
+
+    def _metrics(self, _request: Frame) -> Frame:
+        return _accepted(self._figures.to_json())
 
     def _activate_authority(self, request: Frame) -> Frame:
         key_id = read_uuid(request.header, "key_id")
@@ -171,9 +181,26 @@ class Signer:
         )
 
     def _sign(self, request: Frame) -> Frame:
+        began = perf_counter()
+        kind = read_choice(request.header, "kind", Kind)
+        request_id = read_request_id(request.header)
+        algorithm, outcome = "", str(SignerRefusal.SIGNER_FAILED)
+        try:
+            key = self._keystore.get(read_uuid(request.header, "key_id"))
+            algorithm = key.algorithm
+            signature = self._signature(request, kind, key, request_id)
+            outcome = SIGNED
+        except SignerRefused as error:
+            outcome = error.code
+            # Told here as well: who asked may be what is broken.
+            say(f"A {kind} was refused: {error}", level="warning", request_id=request_id)
+            raise
+        finally:
+            self._figures.count(kind, algorithm, outcome, perf_counter() - began)
+        return _accepted(signature)
+
+    def _signature(self, request: Frame, kind: Kind, key: HeldKey, request_id: str) -> bytes:
         header, to_be_signed = request.header, request.attachment
-        kind = read_choice(header, "kind", Kind)
-        key = self._keystore.get(read_uuid(header, "key_id"))
         if kind not in KINDS_OF_PURPOSE[key.purpose]:
             raise SignerRefused(
                 SignerRefusal.KEY_PURPOSE,
@@ -182,20 +209,22 @@ class Signer:
         if kind is Kind.OCSP_RESPONSE:
             # No intent: a response says only what the database says already, and only for days
             # (docs/adr/0002-the-signer-is-a-process.md).
-            record = _sign_by_rules(kind, key, None, to_be_signed, _sha256(to_be_signed))
+            record = _sign_by_rules(
+                kind, key, None, to_be_signed, _sha256(to_be_signed), request_id
+            )
             self._response_log.append([record])
-            return _accepted(record.signature)
+            return record.signature
         if header.get("intent_id") is None:
             raise SignerRefused(
                 SignerRefusal.INTENT_MISSING, f"A {kind} is signed only for a recorded intent."
             )
         intent_id = read_uuid(header, "intent_id")
-        task = _Task(kind, key, intent_id, to_be_signed, _sha256(to_be_signed))
+        task = _Task(kind, key, intent_id, to_be_signed, _sha256(to_be_signed), request_id)
         lane = self._long_lane if len(to_be_signed) > MAX_CERTIFICATE_BYTES else self._lane
         outcome = lane.ask(task)
         if isinstance(outcome, Exception):
             raise outcome
-        return _accepted(outcome)
+        return outcome
 
     def _sign_all(self, tasks: Sequence[_Task]) -> Sequence[bytes | Exception]:
         """Do step 2 of docs/flows/issuance.md: look intents up, judge, sign, log, answer.
@@ -214,7 +243,12 @@ class Signer:
                     # A task that comes twice is one signature; its bytes are the intent's.
                     if task.intent_id not in made:
                         made[task.intent_id] = _sign_by_rules(
-                            task.kind, task.key, task.intent_id, task.to_be_signed, task.tbs_sha256
+                            task.kind,
+                            task.key,
+                            task.intent_id,
+                            task.to_be_signed,
+                            task.tbs_sha256,
+                            task.request_id,
                         )
                     signature = made[task.intent_id].signature
             except Exception as error:  # noqa: BLE001  # One task's failure is not the others'.
@@ -246,11 +280,18 @@ class Signer:
 
 
 def _sign_by_rules(
-    kind: Kind, key: HeldKey, intent_id: UUID | None, to_be_signed: bytes, tbs_sha256: str
+    kind: Kind,
+    key: HeldKey,
+    intent_id: UUID | None,
+    to_be_signed: bytes,
+    tbs_sha256: str,
+    request_id: str,
 ) -> SignatureRecord:
     serial_number = _RULES[kind](to_be_signed, key)
     signature = key.sign(to_be_signed)
-    return SignatureRecord(kind, key.key_id, intent_id, serial_number, tbs_sha256, signature)
+    return SignatureRecord(
+        kind, key.key_id, intent_id, serial_number, tbs_sha256, signature, request_id
+    )
 
 
 def _require_intent(task: _Task, intent: SigningIntent | None) -> None:

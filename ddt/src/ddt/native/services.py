@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ from ddt.settings import WEAK_KEYS, Settings
 
 DATABASE = "pkakey"
 _PORTS = "ports.json"
+_METRICS = "metrics"
 FEWEST_WORKERS = 2
 MOST_WORKERS = 4
 SOURCES = Path(__file__).parents[4] / "PKaKey"
@@ -37,9 +39,11 @@ call_command("migrate", interactive=False, verbosity=1)
 
 def units(settings: Settings) -> list[Unit]:
     """Return every unit of the native platform, foundations first."""
-    ports = Ports(*(_free_port() for _ in range(4)))
+    ports = Ports(*(_free_port() for _ in range(5)))
     # For `ddt manage`, which speaks to the running servers.
     (settings.runtime / _PORTS).write_text(json.dumps(asdict(ports)), encoding="ascii")
+    # Another version may count other things; nobody counts at this moment.
+    shutil.rmtree(settings.home / _METRICS, ignore_errors=True)
     return _Platform(settings, ports).units()
 
 
@@ -61,6 +65,13 @@ class Ports:
     web: int
     status: int
     gateway: int
+    metrics: int
+
+
+def metrics_url(settings: Settings) -> str | None:
+    """Return where the running platform shows its figures; None when it does not run."""
+    ports = _remembered_ports(settings)
+    return None if ports is None else f"http://127.0.0.1:{ports.metrics}/metrics"
 
 
 class _Platform:
@@ -74,6 +85,7 @@ class _Platform:
         self.ports = ports
         self.is_embedded = not settings.database_url
         self.signer_socket = settings.runtime / "signer.sock"
+        self.metrics_folder = settings.home / _METRICS
         self.fingerprint = _fingerprint(settings)
         self.workers = str(max(FEWEST_WORKERS, min(MOST_WORKERS, os.cpu_count() or 1)))
 
@@ -91,6 +103,7 @@ class _Platform:
             self._status(),
             self._worker(),
             self._beat(),
+            self._metrics(),
             self._traefik(),
         ]
 
@@ -221,6 +234,20 @@ class _Platform:
             },
         )
 
+    def _metrics(self) -> Unit:
+        # Not after the database: it tells of a database that does not answer, too.
+        return Unit(
+            "metrics",
+            [sys.executable, "-m", "pkakey.config.exporter"],
+            ready=http(self.ports.metrics, "/healthz", "127.0.0.1"),
+            environment={
+                **self.environment("status"),
+                "PKAKEY_METRICS_LISTEN": f"127.0.0.1:{self.ports.metrics}",
+                "PKAKEY_METRICS_GATEWAY_URL": f"http://127.0.0.1:{self.ports.gateway}/metrics",
+                "PKAKEY_BACKUP_DIR": str(self.home / "backups"),
+            },
+        )
+
     def _traefik(self) -> Unit:
         port = self.ports.gateway
         ports = gateway.BackEnds(self.ports.web, self.ports.status, port)
@@ -298,6 +325,7 @@ class _Platform:
             "PKAKEY_MEDIA_ROOT": str(self.home / "media"),
             "PKAKEY_GATEWAY_TLS_DIR": str(settings.tls),
             "PKAKEY_LOG_LEVEL": "INFO",
+            "PKAKEY_METRICS_DIR": str(self.metrics_folder),
         }
         if settings.weak_keys_file is not None:
             environment[WEAK_KEYS] = str(settings.weak_keys_file)
@@ -313,11 +341,17 @@ class _Platform:
 
 def manage_environment(settings: Settings) -> dict[str, str]:
     """Return the environment for one of PKaKey's management commands, run by hand."""
-    try:
-        ports = Ports(**json.loads((settings.runtime / _PORTS).read_text(encoding="ascii")))
-    except (OSError, ValueError, TypeError):
-        raise TroubleError("The platform does not run. Start it with 'ddt up'.") from None
+    ports = _remembered_ports(settings)
+    if ports is None:
+        raise TroubleError("The platform does not run. Start it with 'ddt up'.")
     return {**os.environ, **_Platform(settings, ports).environment("worker", is_admin=True)}
+
+
+def _remembered_ports(settings: Settings) -> Ports | None:
+    try:
+        return Ports(**json.loads((settings.runtime / _PORTS).read_text(encoding="ascii")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _database_url(settings: Settings, user: str, database: str = DATABASE) -> str:

@@ -10,6 +10,7 @@ from celery.signals import setup_logging
 
 from pkakey.config.env import Env
 from pkakey.config.logs import configure_logs
+from pkakey.config.metrics import keep_metrics, serve_metrics
 from pkakey.config.queue import QUEUE, TRANSPORT_OPTIONS
 
 SCHEDULE = {
@@ -31,9 +32,14 @@ SCHEDULE = {
 
 
 def make_app() -> Celery:
-    """Return the scheduler's Celery application, after setting the logs up."""
+    """Return the scheduler's Celery application, after setting logs and figures up."""
     env = Env.load()
     configure_logs(env.log_level)
+    keep_metrics(env)
+    # Imported for its signals, once it is known where figures are kept.
+    import pkakey.config.task_watching  # noqa: F401, PLC0415
+
+    serve_metrics(env)
     # Without fixups: Celery's own for Django would load the whole site.
     application = Celery("pkakey", broker=env.redis_url_with_password, fixups=[])
     application.conf.update(

@@ -11,10 +11,17 @@ from celery import Celery
 from celery.signals import setup_logging
 from django.conf import settings
 
+from pkakey.config.metrics import serve_metrics
 from pkakey.config.queue import QUEUE, TRANSPORT_OPTIONS, VISIBILITY_SECONDS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pkakey.config.settings")
 django.setup()
+
+# Imported for its signals, once the settings say where figures are kept.
+import pkakey.config.task_watching  # noqa: E402, F401
+
+if _env := getattr(settings, "ENV", None):
+    serve_metrics(_env)
 
 
 def _broker() -> str:

@@ -1,5 +1,6 @@
 """The environment, read once: every variable with its meaning."""
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -53,6 +54,18 @@ class Env(BaseSettings):
     weak_keys_file: Path | None = Field(
         default=None, description="A list of public keys to refuse, such as Debian's weak ones."
     )
+    metrics_dir: Path | None = Field(
+        default=None, description="Where the processes of a service count; none: in memory."
+    )
+    metrics_listen: str | None = Field(
+        default=None, description="HOST:PORT where figures are shown; never routed by the gateway."
+    )
+    metrics_gateway_url: str | None = Field(
+        default=None, description="The gateway's own figures, shown beside ours."
+    )
+    backup_dir: Path | None = Field(
+        default=None, description="Where backups lie; their age is a figure."
+    )
     debug: bool = Field(default=False, description="Django's debug mode; never in production.")
     log_level: str = Field(default="INFO", description="The least level that is logged.")
 
@@ -63,6 +76,13 @@ class Env(BaseSettings):
         if level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
             raise ValueError("The log level is one of DEBUG, INFO, WARNING, ERROR, CRITICAL.")
         return level
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _host_and_port(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[^\s:]+:[0-9]{1,5}", value):
+            raise ValueError("Where figures are shown is HOST:PORT, such as 127.0.0.1:9464.")
+        return value
 
     @classmethod
     def load(cls) -> Self:
@@ -91,6 +111,12 @@ class Env(BaseSettings):
             return None
         file = self.secrets_dir / f"{role.replace('_', '-')}-password"
         return file.read_text().strip() if file.exists() else None
+
+    @property
+    def metrics_address(self) -> tuple[str, int]:
+        """The host and port of `metrics_listen`; raises ValueError without one."""
+        host, _, port = (self.metrics_listen or "").rpartition(":")
+        return host, int(port)
 
     @property
     def redis_url_with_password(self) -> str:

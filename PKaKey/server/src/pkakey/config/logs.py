@@ -2,14 +2,28 @@
 
 import logging
 import logging.config
+from typing import Any
 
 import structlog
+
+from pkakey.config import request_ids
+
+
+def _add_request_id(
+    _logger: Any,  # noqa: ANN401  # structlog's signature.
+    _method: str,
+    line: structlog.typing.EventDict,
+) -> structlog.typing.EventDict:
+    if request_id := request_ids.current():
+        line.setdefault("request_id", request_id)
+    return line
 
 
 def configure_logs(level: str) -> None:
     """Send the standard library's and structlog's records through one JSON renderer."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),

@@ -1,37 +1,37 @@
 """What every request gets: an id, the use cases, and the policy of its part of the site."""
 
-import re
 from collections.abc import Callable
-from uuid import uuid4
+from time import perf_counter
 
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from pkakey.config import wiring
-
-# A UUID with or without hyphens; anything else could smuggle text into logs and audit entries.
-REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+from pkakey.config import access, request_ids, wiring
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
 
 class RequestMiddleware:
-    """Hangs `request_id` and `services` on the request, and the id on the answer and the logs."""
+    """Hangs `request_id` and `services` on the request, and the id on the answer and the logs.
+
+    Counts and logs each request when it is answered.
+    """
 
     def __init__(self, get_response: Respond) -> None:
         self._respond = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request."""
-        came = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = came.lower() if REQUEST_ID.fullmatch(came) else str(uuid4())
+        began = perf_counter()
+        request_id = request_ids.begin(request.META.get("HTTP_X_REQUEST_ID"))
         request.request_id = request_id  # type: ignore[attr-defined]  # Read by the fronts.
         request.services = wiring.services()  # type: ignore[attr-defined]  # As above.
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         response = self._respond(request)
         response.headers["X-Request-ID"] = request_id
+        access.answered(request, response, request_id=request_id, seconds=perf_counter() - began)
         return response
 
 

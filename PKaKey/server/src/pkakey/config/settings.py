@@ -9,10 +9,14 @@ import os
 from pkakey.config.databases import database
 from pkakey.config.env import Env
 from pkakey.config.logs import configure_logs
+from pkakey.config.metrics import keep_metrics
 from pkakey.config.settings_base import *  # noqa: F403  # Settings modules are layered so.
 from pkakey.config.settings_base import SESSION_COOKIE_NAME  # noqa: F401
 
 ENV = Env.load()
+# Before anything that counts is imported.
+keep_metrics(ENV)
+ACCESS_LOG = True
 SECRET_KEY = ENV.secret_key
 # Read at the start: a list that cannot be read must not fail open at the first request.
 ENV.weak_keys  # noqa: B018  # Read for its errors.

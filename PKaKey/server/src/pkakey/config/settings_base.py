@@ -10,6 +10,8 @@ from pkakey.fronts.rest.settings import (  # Settings are read by name.
 )
 
 DEBUG = False
+# One line for each request; only a running platform writes them.
+ACCESS_LOG = False
 ROOT_URLCONF = "pkakey.config.urls"
 WSGI_APPLICATION = "pkakey.config.wsgi.application"
 AUTH_USER_MODEL = "accounts.User"

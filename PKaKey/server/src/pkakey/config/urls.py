@@ -5,8 +5,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from pkakey.config.health import liveness, readiness
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("healthz", liveness),
-    path("readyz", readiness),
+    path("healthz", liveness, name="liveness"),
+    path("readyz", readiness, name="readiness"),
     path("api/v1/", include("pkakey.fronts.rest.urls")),
     # Last: the CMS answers whatever nobody else does.
     path("", include("pkakey.fronts.portal.urls")),

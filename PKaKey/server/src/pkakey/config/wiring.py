@@ -6,6 +6,7 @@ from pathlib import Path
 from django.conf import settings
 from pkakey_signers.client import SignerClient
 
+from pkakey.config import request_ids
 from pkakey.config.env import Env
 from pkakey.services import Services
 from pkakey.services.outside import Outside
@@ -30,7 +31,7 @@ def services() -> Services:
         )
     return Services(
         Outside(
-            signer=SignerClient(env.signer_socket),
+            signer=SignerClient(env.signer_socket, request_id=request_ids.current),
             redis_url=env.redis_url_with_password,
             domain=env.domain,
             http_port=env.http_port,

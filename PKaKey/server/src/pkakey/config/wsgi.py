@@ -4,7 +4,10 @@ import gc
 import os
 from typing import Final
 
+from django.conf import settings
+
 from pkakey.config.bodies import with_bodies_read
+from pkakey.config.metrics import serve_metrics
 from pkakey.config.site import make_site
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pkakey.config.settings")
@@ -12,6 +15,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pkakey.config.settings")
 _YOUNG_OBJECTS: Final = 50_000
 
 application = with_bodies_read(make_site())
+if _env := getattr(settings, "ENV", None):
+    serve_metrics(_env)
 # What is loaded by now stays; walking it again and again was a tenth of the time of a request.
 gc.collect()
 gc.freeze()

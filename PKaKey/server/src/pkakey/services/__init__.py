@@ -25,6 +25,7 @@ from pkakey.services import (
     revocation,
     tokens,
 )
+from pkakey.services.measuring import use_case
 from pkakey.services.outside import Outside
 from pkakey.services.principals import Principal, principal_of_user
 from pkakey.services.results import (
@@ -56,6 +57,7 @@ class Services:
 
     outside: Outside
 
+    @use_case("issue_certificate")
     def issue_certificate(
         self,
         *,
@@ -83,6 +85,7 @@ class Services:
             idempotency_key=idempotency_key,
         )
 
+    @use_case("preview_certificate")
     def preview_certificate(
         self,
         *,
@@ -102,6 +105,7 @@ class Services:
             authority_id=authority_id,
         )
 
+    @use_case("revoke_certificate")
     def revoke_certificate(
         self,
         *,
@@ -124,6 +128,7 @@ class Services:
             authority_id=authority_id,
         )
 
+    @use_case("create_authority")
     def create_authority(
         self,
         *,
@@ -160,38 +165,47 @@ class Services:
         """Let the principal's namespace issue from this authority when a request names none."""
         namespaces.set_default_authority(principal, authority_id)
 
+    @use_case("publish_crl")
     def publish_crl(self, *, authority_id: UUID, now: datetime) -> PublishedCRL:
         """Sign and store a new full CRL; raises `NotFound("authority")`."""
         return crl_publishing.publish_crl(self.outside, authority_id=authority_id, now=now)
 
+    @use_case("publish_due_crls")
     def publish_due_crls(self, *, now: datetime) -> int:
         """Publish a CRL for each authority whose last one is past half of its time."""
         return crl_publishing.publish_due_crls(self.outside, now=now)
 
+    @use_case("drop_old_crls")
     def drop_old_crls(self) -> int:
         """Delete all but the newest ten CRLs of each authority; return how many."""
         return crl_publishing.drop_old_crls()
 
+    @use_case("renew_ocsp_responders")
     def renew_ocsp_responders(self, *, now: datetime) -> int:
         """Give each authority a fresh responder certificate when its last third has begun."""
         return ocsp_responders.renew_ocsp_responders(self.outside, now=now)
 
+    @use_case("reconcile_intents")
     def reconcile_intents(self, *, now: datetime) -> int:
         """Finish or abandon each intent that has been open for a minute; return how many."""
         return reconciliation.reconcile_intents(self.outside, now=now)
 
+    @use_case("relay_outbox")
     def relay_outbox(self, *, now: datetime) -> int:
         """Send what waits in the outbox to the event stream, oldest first; return how many."""
         return relaying.relay_outbox(self.outside, now=now)
 
+    @use_case("announce_expiring")
     def announce_expiring(self, *, now: datetime) -> int:
         """Announce each certificate that ends in 30, 14, 7 and 1 days, once each."""
         return expiry.announce_expiring(now=now)
 
+    @use_case("renew_gateway_certificate")
     def renew_gateway_certificate(self, *, now: datetime) -> bool:
         """Write a new gateway certificate when there is none or two thirds have passed."""
         return gateway_certificate.renew_gateway_certificate(self.outside, now=now)
 
+    @use_case("create_token")
     def create_token(
         self,
         *,
@@ -210,6 +224,7 @@ class Services:
             principal=principal, name=name, scopes=scopes, expires_at=expires_at, now=now
         )
 
+    @use_case("revoke_token")
     def revoke_token(self, *, principal: Principal, token_id: UUID, now: datetime) -> None:
         """Revoke a token at once; a second time changes nothing. Raises `NotFound("token")`."""
         tokens.revoke_token(principal=principal, token_id=token_id, now=now)
@@ -224,10 +239,12 @@ class Services:
         """Return a signed-in person's principal; raises `NotPermitted("namespace:member")`."""
         return principal_of_user(user_id=user_id, namespace_id=namespace_id, request_id=request_id)
 
+    @use_case("create_namespace")
     def create_namespace(self, *, slug: str, name: str, now: datetime) -> UUID:
         """Create a namespace with profiles and a grant on the shared issuing authority."""
         return namespaces.create_namespace(slug=slug, name=name, now=now)
 
+    @use_case("create_user")
     def create_user(
         self,
         *,
@@ -248,10 +265,12 @@ class Services:
             password=password,
         )
 
+    @use_case("reset_password")
     def reset_password(self, *, username: str, now: datetime) -> str:
         """Give a person a new one-time password and return it; raises `NotFound("user")`."""
         return people.reset_password(username=username, now=now)
 
+    @use_case("bootstrap")
     def bootstrap(self, *, now: datetime) -> bootstrapping.Bootstrapped:
         """Make the first start's content; whatever is there already stays as it is."""
         return bootstrapping.bootstrap(self.outside, now=now)

@@ -15,6 +15,7 @@ from pkakey.services.errors import (
     ServiceUnavailable,
     Unauthenticated,
 )
+from pkakey.services.measuring import step
 from pkakey.services.outside import Outside
 from pkakey.services.principals import Principal
 from pkakey.store import direct
@@ -63,6 +64,7 @@ class Stale(Exception):  # noqa: N818  # Caught by whoever read the stale values
     """The authority or profile has changed since it was read."""
 
 
+@step("intent")
 def record_intent(
     *,
     principal: Principal,
@@ -116,6 +118,7 @@ def record_intent(
     return Recorded(recorded_id, is_new=outcome == "recorded")
 
 
+@step("signature")
 def sign_certificate(
     outside: Outside, *, intended: IntendedCertificate, intent_id: UUID, key_id: UUID
 ) -> bytes:
@@ -155,6 +158,7 @@ def ask_signer(
     )
 
 
+@step("record")
 def store_certificate(
     *, namespace_id: UUID, intent_id: UUID, certificate_der: bytes, now: datetime
 ) -> None:

@@ -31,6 +31,7 @@ from pkakey.services.issuing_authority import (
     forget,
     issuing_authority,
 )
+from pkakey.services.measuring import counted_issuance
 from pkakey.services.outside import Outside
 from pkakey.services.principals import Principal, require
 from pkakey.services.results import IssuedCertificate, Preview
@@ -40,6 +41,7 @@ from pkakey.store.context import acting_as
 _ATTEMPTS = 3
 
 
+@counted_issuance
 def issue_certificate(
     outside: Outside,
     *,

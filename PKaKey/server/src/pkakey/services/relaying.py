@@ -1,6 +1,7 @@
 """Deliver the outbox to the event stream, at least once."""
 
 import json
+import logging
 from collections import defaultdict
 from datetime import datetime
 from uuid import UUID
@@ -17,6 +18,9 @@ from pkakey.store.reading import rows
 STREAM = "theddt.events"
 STREAM_LENGTH = 100_000
 _AT_ONCE = 500
+_REQUESTS_A_LINE = 100
+
+logger = logging.getLogger(__name__)
 
 
 def relay_outbox(outside: Outside, *, now: datetime) -> int:
@@ -49,11 +53,27 @@ def relay_outbox(outside: Outside, *, now: datetime) -> int:
                     namespace_id=namespace_id, namespace=namespace, name="relay"
                 )
                 with acting_as(principal):
-                    Event.objects.filter(id__in=ids).update(delivered_at=now)
+                    sent_now = Event.objects.filter(id__in=ids)
+                    sent_now.update(delivered_at=now)
+                    requests = sent_now.exclude(request_id="").values_list("request_id", flat=True)
+                    _say(namespace, len(ids), sorted(set(requests)))
             sent += len(waiting)
             if len(waiting) < _AT_ONCE:
                 break
     return sent
+
+
+def _say(namespace: str, events: int, requests: list[str]) -> None:
+    """Log which requests' events were sent: some in each line, since a line each costs too much."""
+    for start in range(0, len(requests), _REQUESTS_A_LINE) if requests else (0,):
+        logger.info(
+            "Events were delivered.",
+            extra={
+                "namespace": namespace,
+                "events": events,
+                "requests": requests[start : start + _REQUESTS_A_LINE],
+            },
+        )
 
 
 def _envelope(row: tuple[object, ...]) -> Envelope:

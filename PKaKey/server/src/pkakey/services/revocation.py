@@ -14,6 +14,7 @@ from pkakey.services.errors import (
     ServiceError,
     Unauthenticated,
 )
+from pkakey.services.measuring import REVOKED
 from pkakey.services.outside import Outside
 from pkakey.services.principals import Principal, require
 from pkakey.services.results import RevokedCertificate
@@ -72,6 +73,7 @@ def revoke_certificate(
             f"The certificate {serial_number} was revoked at {at:%Y-%m-%d %H:%M:%S} UTC "
             f"({earlier}); there is nothing left to do.",
         )
+    REVOKED.labels(why.value).inc()
     try:
         publish_after_change(outside, authority_id=authority, now=now)
     except (ServiceError, Refused):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
@@ -22,6 +23,7 @@ from pkakey_engine.revocation import MAX_OCSP_REQUEST_BYTES
 from psycopg_pool import PoolTimeout
 
 from pkakey.fronts.status.database import StatusDatabase
+from pkakey.fronts.status.metrics import DOWNLOADS, REQUESTS
 from pkakey.fronts.status.ocsp import OCSPService, ResponseSigner, SignedAnswer
 from pkakey.fronts.status.wire import (
     Answer,
@@ -45,6 +47,8 @@ _AUTHORITY: Final = r"(?P<authority>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})
 _CRL: Final = re.compile(rf"/crl/{_AUTHORITY}\.crl")
 _CERTIFICATE: Final = re.compile(rf"/ca/{_AUTHORITY}\.(?P<form>cer|pem)")
 _READ: Final = ("GET", "HEAD")
+_TIMES: Final = {what: REQUESTS.labels(what) for what in ("ocsp", "crl", "ca", "other")}
+_FILES: Final = frozenset({"crl", "ca"})
 _UNAVAILABLE: Final = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 
@@ -97,6 +101,7 @@ class StatusApplication:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
         """Answer one request."""
+        began = perf_counter()
         try:
             answer = self._answer(environ)
         except BodyRefused as refused:
@@ -112,6 +117,10 @@ class StatusApplication:
             # The process's edge: what nobody expected is logged, and says nothing outside.
             logger.exception("A status request failed.")
             answer = say(HTTPStatus.INTERNAL_SERVER_ERROR, "Something failed on our side.")
+        what = _what(environ.get("PATH_INFO", ""))
+        _TIMES[what].observe(perf_counter() - began)
+        if what in _FILES:
+            DOWNLOADS.labels(what, answer.status.value).inc()
         return answer.write(environ, start_response)
 
     def close(self) -> None:
@@ -207,6 +216,12 @@ class StatusApplication:
                 ("Retry-After", "5"),
             )
         return say(HTTPStatus.OK, "The status service is ready.")
+
+
+def _what(path: str) -> str:
+    """Return the label for a path: whoever asks cannot make new ones."""
+    first = path[1:].partition("/")[0]
+    return first if first in _TIMES else "other"
 
 
 def decode_get_path(encoded: str) -> bytes | None:

@@ -30,9 +30,14 @@ from pkakey_signers.errors import SignerError
 from psycopg_pool import PoolTimeout
 
 from pkakey.fronts.status.database import StatusDatabase
+from pkakey.fronts.status.metrics import OCSP, SIGNED
 from pkakey.fronts.status.responders import KnownResponder, Responders
 
 logger = logging.getLogger(__name__)
+
+# One look-up for all, since thousands are answered a second.
+_RESPONSES: Final = {status: OCSP.labels(status.name.lower()) for status in CertificateStatus}
+_ERRORS: Final = {error: OCSP.labels(error.name.lower()) for error in OCSPError}
 
 _DATABASE_AWAY: Final = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
@@ -63,6 +68,12 @@ class _Kept(NamedTuple):
     answer: SignedAnswer
     fresh_from: datetime
     fresh_until: datetime
+
+
+def _error(error: OCSPError) -> SignedAnswer:
+    """Return the OCSP error (RFC 6960 section 2.3), counted."""
+    _ERRORS[error].inc()
+    return SignedAnswer(ocsp_error(error))
 
 
 class ResponseCache:
@@ -134,13 +145,13 @@ class OCSPService:
             logger.exception("An OCSP responder's certificate cannot be used; renew it.")
         except SignedBytesDiffer:
             logger.critical("ALARM: the signer's OCSP signature does not fit.", exc_info=True)
-            return SignedAnswer(ocsp_error(OCSPError.INTERNAL_ERROR))
-        return SignedAnswer(ocsp_error(OCSPError.TRY_LATER))
+            return _error(OCSPError.INTERNAL_ERROR)
+        return _error(OCSPError.TRY_LATER)
 
     @staticmethod
     def malformed() -> SignedAnswer:
         """Return the answer to what is no OCSP request."""
-        return SignedAnswer(ocsp_error(OCSPError.MALFORMED_REQUEST))
+        return _error(OCSPError.MALFORMED_REQUEST)
 
     def signer_answers(self) -> bool:
         """Tell whether the signer is there."""
@@ -153,10 +164,23 @@ class OCSPService:
     def _answer(self, request: OCSPRequest, now: datetime) -> SignedAnswer:
         known = self._responder_for(request.certificates, now)
         if known is None:
-            return SignedAnswer(ocsp_error(OCSPError.UNAUTHORIZED))
+            return _error(OCSPError.UNAUTHORIZED)
         answers = tuple(self._status(known.authority_id, asked) for asked in request.certificates)
-        if request.nonce is not None:
-            return self._sign(known, answers, now, request.nonce)
+        answer = self._signed(known, answers, now, request.nonce)
+        for each in answers:
+            _RESPONSES[each.status].inc()
+        return answer
+
+    def _signed(
+        self,
+        known: KnownResponder,
+        answers: tuple[OCSPAnswer, ...],
+        now: datetime,
+        nonce: bytes | None,
+    ) -> SignedAnswer:
+        """Return a response that says this: a kept one, or a new one."""
+        if nonce is not None:
+            return self._sign(known, answers, now, nonce)
         key = (known.key_id, answers)
         kept = self._cache.get(key, now=now)
         if kept is None:
@@ -212,6 +236,7 @@ class OCSPService:
             to_be_signed=intended.to_be_signed,
         )
         response = complete_ocsp_response(intended, signature)
+        SIGNED.inc()
         if nonce is not None:
             return SignedAnswer(response)
         return SignedAnswer(response, intended.produced_at, intended.next_update)

@@ -26,6 +26,8 @@ class Event(models.Model):
     payload = models.JSONField()
     occurred_at = models.DateTimeField()
     delivered_at = models.DateTimeField(null=True)
+    # The request that led to it; empty when none did.
+    request_id = models.CharField(max_length=64, default="", db_default="")
 
     class Meta:
         """What waits, oldest first."""
