@@ -1,0 +1,107 @@
+"""What each secret of docker-compose.yml looks like, and how one is made.
+
+All are alphanumeric: Keycloak expands `$`, database URLs want percent-encoding and pgAdmin reads
+Python literals. None ends with a newline: oauth2-proxy would take it for a part of the secret.
+"""
+
+import secrets
+import string
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ddt.errors import TroubleError
+
+_TYPED_CHARACTERS = 24
+_ALPHABET = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of secret: how a new one is made, and how one that is there is judged."""
+
+    what: str
+    new: Callable[[], str]
+    fewest: int
+    """Characters; a shorter one could be guessed, or its reader refuses it."""
+    exactly: bool = False
+
+
+PASSWORD = Kind("a password that a program sends", lambda: secrets.token_hex(32), 32)
+TYPED_PASSWORD = Kind(
+    "a password that a person types",
+    lambda: "".join(secrets.choice(_ALPHABET) for _ in range(_TYPED_CHARACTERS)),
+    16,
+)
+CLIENT_SECRET = Kind("an OIDC client's secret", lambda: secrets.token_hex(32), 32)
+COOKIE_SECRET = Kind(
+    # oauth2-proxy wants 16, 24 or 32 octets: an AES key.
+    "oauth2-proxy's cookie secret", lambda: secrets.token_hex(16), 32, exactly=True
+)  # fmt: skip
+SECRET_KEY = Kind("Django's secret key", lambda: secrets.token_hex(32), 50)
+KEY_ENCRYPTION_KEY = Kind(
+    "the keystore's key-encryption key, in hex", lambda: secrets.token_hex(32), 64
+)
+
+KINDS: dict[str, Kind] = {
+    "pkakey-postgres-password": PASSWORD,
+    "pkakey-owner-password": PASSWORD,
+    "pkakey-web-password": PASSWORD,
+    "pkakey-worker-password": PASSWORD,
+    "pkakey-status-password": PASSWORD,
+    "pkakey-signer-password": PASSWORD,
+    "redis-password": PASSWORD,
+    "redis-sessions-password": PASSWORD,
+    "django-secret-key": SECRET_KEY,
+    "keystore-kek": KEY_ENCRYPTION_KEY,
+    "pesequel-postgres-password": PASSWORD,
+    "pesequel-owner-password": PASSWORD,
+    "pesequel-authenticator-password": PASSWORD,
+    "pesequel-relay-password": PASSWORD,
+    "pesequel-pgbouncer-password": PASSWORD,
+    "pesequel-pgadmin-password": PASSWORD,
+    "pgadmin-password": TYPED_PASSWORD,
+    "koolflows-owner-password": PASSWORD,
+    "koolflows-web-password": PASSWORD,
+    "koolflows-secret-key": SECRET_KEY,
+    "keycloak-postgres-password": PASSWORD,
+    "keycloak-admin-password": TYPED_PASSWORD,
+    "admin-password": TYPED_PASSWORD,
+    "oauth2-proxy-client-secret": CLIENT_SECRET,
+    "oauth2-proxy-cookie-secret": COOKIE_SECRET,
+    "pkakey-oidc-client-secret": CLIENT_SECRET,
+    "koolflows-oidc-client-secret": CLIENT_SECRET,
+}
+"""The kind of every secret in docker-compose.yml; a test holds the two together."""
+
+
+def kind_of(name: str) -> Kind:
+    """Return the kind; raises TroubleError for a secret that this release does not know."""
+    try:
+        return KINDS[name]
+    except KeyError:
+        raise TroubleError(
+            f"docker-compose.yml names the secret '{name}', which this release of ddt does not "
+            "know how to make. Use the compose file and the command of one release.",
+        ) from None
+
+
+def problem(name: str, octets: bytes) -> str | None:
+    """Return what is wrong with a secret's octets, as the end of a sentence, or None."""
+    kind = kind_of(name)
+    if not octets:
+        return "is empty"
+    if octets != octets.strip():
+        return "begins or ends with white space, which its reader takes for a part of it"
+    if not octets.isalnum():
+        return "holds other characters than letters and digits, which some readers misread"
+    if kind.exactly and len(octets) != kind.fewest:
+        return f"has {len(octets)} characters; {kind.what} has exactly {kind.fewest}"
+    if len(octets) < kind.fewest:
+        return f"has {len(octets)} characters; {kind.what} has at least {kind.fewest}"
+    return None
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise TroubleError for the first name that has no kind."""
+    for name in names:
+        kind_of(name)
