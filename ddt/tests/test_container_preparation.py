@@ -81,6 +81,9 @@ def test_the_folder_is_the_owners_and_the_files_are_for_the_containers_users(
 def test_every_secret_is_alphanumeric_random_and_without_a_newline(checkout: Path) -> None:
     init(checkout)
     found = contents(checkout / "secrets")
+    uri = found.pop("pesequel-postgrest-uri").decode()
+    password = found["pesequel-authenticator-password"].decode()
+    assert uri == f"postgresql://authenticator:{password}@pesequel_postgres:5432/pesequel"
     assert all(re.fullmatch(rb"[A-Za-z0-9]+", octets) for octets in found.values())
     assert len(set(found.values())) == len(found)
     assert len(found["oauth2-proxy-cookie-secret"]) == 32
@@ -125,6 +128,7 @@ def test_domain_ports_and_folder_come_from_the_environment(checkout: Path) -> No
     assert written["DOMAIN"] == "pki.example.org"
     assert written["HTTPS_PORT"] == "9443"
     assert written["HTTP_PORT"] == "80"
+    assert written["HTTPS_SUFFIX"] == ":9443"
     assert written["SECRETS_DIR"] == str(elsewhere)
     assert set(contents(elsewhere)) == set(secret_kinds.KINDS)
     assert not (checkout / "secrets").exists()
@@ -169,6 +173,7 @@ def test_a_value_that_cannot_be_is_named_and_nothing_is_made(
 @pytest.mark.parametrize(
     ("name", "octets", "word"),
     [
+        ("pesequel-postgrest-uri", b"postgresql://other", "does not read"),
         ("keystore-kek", b"", "is empty"),
         ("keystore-kek", b"a" * 63, "at least 64"),
         ("keystore-kek", b"a" * 64 + b"\n", "white space"),
@@ -260,4 +265,5 @@ def test_a_name_without_a_kind_is_refused() -> None:
 
 @pytest.mark.parametrize("name", sorted(secret_kinds.KINDS))
 def test_what_is_made_is_what_is_accepted(name: str) -> None:
-    assert secret_kinds.problem(name, secret_kinds.kind_of(name).new().encode()) is None
+    made = secret_kinds.new(name, lambda other: secret_kinds.kind_of(other).new())
+    assert secret_kinds.problem(name, made.encode()) is None

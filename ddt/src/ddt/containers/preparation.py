@@ -15,6 +15,7 @@ from ddt.containers.project import Project
 from ddt.errors import TroubleError
 
 FILE_MODE = 0o444
+HTTPS_PORT = 443
 _CHOSEN = ("DOMAIN", "HTTPS_PORT", "HTTP_PORT", project.SECRETS_VARIABLE)
 
 
@@ -36,7 +37,9 @@ def prepare(chosen: Project) -> Prepared:
     for name, file in files.items():
         check_secret(name, file, missing=True)
     made_environment = _make_environment(chosen)
-    made = [name for name, file in files.items() if _make(name, file)]
+    # One that holds another comes after it.
+    ordered = sorted(files.items(), key=lambda item: item[0] in secret_kinds.DERIVED)
+    made = [name for name, file in ordered if _make(name, file)]
     return Prepared(made_environment, made, lacking(chosen.folder))
 
 
@@ -105,6 +108,8 @@ def _make_environment(chosen: Project) -> bool:
         # Compose refuses to start until .env names the folder: the sign that this ran.
         if os.environ.get(name) or name == project.SECRETS_VARIABLE:
             text = _with(text, name, value)
+    if chosen.https_port != HTTPS_PORT:
+        text = _with(text, "HTTPS_SUFFIX", f":{chosen.https_port}")
     _write(target, text.encode(), 0o600)
     return True
 
@@ -121,7 +126,8 @@ def _with(text: str, name: str, value: str) -> str:
 def _make(name: str, file: Path) -> bool:
     if file.exists():
         return False
-    _write(file, secret_kinds.kind_of(name).new().encode(), FILE_MODE)
+    text = secret_kinds.new(name, lambda other: file.with_name(other).read_text("ascii"))
+    _write(file, text.encode(), FILE_MODE)
     return True
 
 

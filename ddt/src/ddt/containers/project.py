@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from dotenv import dotenv_values
 
+from ddt.containers.secret_kinds import BUILD_ONLY
 from ddt.errors import TroubleError
 from ddt.settings import check_domain, check_port
 
@@ -124,6 +125,8 @@ def secret_files(place: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     folder = secrets_folder(place)
     for name, entry in _section(place, "secrets").items():
+        if name == BUILD_ONLY:
+            continue
         file = str(entry.get("file", "")) if isinstance(entry, dict) else ""
         if _SECRET_FILE.fullmatch(file) is None or not file.endswith(f"/{name}"):
             raise TroubleError(

@@ -42,6 +42,11 @@ KEY_ENCRYPTION_KEY = Kind(
     "the keystore's key-encryption key, in hex", lambda: secrets.token_hex(32), 64
 )
 
+DATABASE_URI = Kind("a database address with a password in it", str, 1)
+
+BUILD_ONLY = "extra_ca"
+"""Not a secret of the platform: more certificate authorities for builds, /dev/null unless named."""
+
 KINDS: dict[str, Kind] = {
     "pkakey-postgres-password": PASSWORD,
     "pkakey-owner-password": PASSWORD,
@@ -54,14 +59,15 @@ KINDS: dict[str, Kind] = {
     "django-secret-key": SECRET_KEY,
     "keystore-kek": KEY_ENCRYPTION_KEY,
     "pesequel-postgres-password": PASSWORD,
-    "pesequel-owner-password": PASSWORD,
     "pesequel-authenticator-password": PASSWORD,
-    "pesequel-relay-password": PASSWORD,
-    "pesequel-pgbouncer-password": PASSWORD,
+    "pesequel-postgrest-uri": DATABASE_URI,
+    "pesequel-inventory-writer-password": PASSWORD,
     "pesequel-pgadmin-password": PASSWORD,
     "pgadmin-password": TYPED_PASSWORD,
     "koolflows-owner-password": PASSWORD,
     "koolflows-web-password": PASSWORD,
+    "koolflows-worker-password": PASSWORD,
+    "koolflows-service-key": PASSWORD,
     "koolflows-secret-key": SECRET_KEY,
     "keycloak-postgres-password": PASSWORD,
     "keycloak-admin-password": TYPED_PASSWORD,
@@ -72,6 +78,23 @@ KINDS: dict[str, Kind] = {
     "koolflows-oidc-client-secret": CLIENT_SECRET,
 }
 """The kind of every secret in docker-compose.yml; a test holds the two together."""
+
+
+DERIVED: dict[str, tuple[str, str]] = {
+    "pesequel-postgrest-uri": (
+        "pesequel-authenticator-password",
+        "postgresql://authenticator:{}@pesequel_postgres:5432/pesequel",
+    ),
+}
+"""Secrets that hold another one: its name, and the text around it."""
+
+
+def new(name: str, others: Callable[[str], str]) -> str:
+    """Return a new secret; `others` tells the value of one that this one holds."""
+    if name in DERIVED:
+        source, text = DERIVED[name]
+        return text.format(others(source))
+    return kind_of(name).new()
 
 
 def kind_of(name: str) -> Kind:
@@ -92,6 +115,15 @@ def problem(name: str, octets: bytes) -> str | None:
         return "is empty"
     if octets != octets.strip():
         return "begins or ends with white space, which its reader takes for a part of it"
+    if name in DERIVED:
+        source, text = DERIVED[name]
+        around = text.encode().split(b"{}")
+        inner = octets.removeprefix(around[0]).removesuffix(around[1])
+        return (
+            f"does not read {text.format('…')}, with what is in {source}"
+            if (not inner.isalnum())
+            else None
+        )
     if not octets.isalnum():
         return "holds other characters than letters and digits, which some readers misread"
     if kind.exactly and len(octets) != kind.fewest:
