@@ -116,21 +116,21 @@ def problem(name: str, octets: bytes) -> str | None:
     if octets != octets.strip():
         return "begins or ends with white space, which its reader takes for a part of it"
     if name in DERIVED:
-        source, text = DERIVED[name]
-        around = text.encode().split(b"{}")
-        inner = octets.removeprefix(around[0]).removesuffix(around[1])
-        return (
-            f"does not read {text.format('…')}, with what is in {source}"
-            if (not inner.isalnum())
-            else None
-        )
+        return _derived_problem(name, octets)
     if not octets.isalnum():
         return "holds other characters than letters and digits, which some readers misread"
-    if kind.exactly and len(octets) != kind.fewest:
-        return f"has {len(octets)} characters; {kind.what} has exactly {kind.fewest}"
-    if len(octets) < kind.fewest:
-        return f"has {len(octets)} characters; {kind.what} has at least {kind.fewest}"
+    if len(octets) < kind.fewest or (kind.exactly and len(octets) > kind.fewest):
+        many = "exactly" if kind.exactly else "at least"
+        return f"has {len(octets)} characters; {kind.what} has {many} {kind.fewest}"
     return None
+
+
+def _derived_problem(name: str, octets: bytes) -> str | None:
+    source, text = DERIVED[name]
+    before, after = text.encode().split(b"{}")
+    if octets.removeprefix(before).removesuffix(after).isalnum():
+        return None
+    return f"does not read {text.format('…')}, with what is in {source}"
 
 
 def check_names(names: Iterable[str]) -> None:
