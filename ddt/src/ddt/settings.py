@@ -38,6 +38,11 @@ class Settings:
         return f"pkakey.{self.domain}"
 
     @property
+    def hosts(self) -> list[str]:
+        """Every name that the gateway serves."""
+        return [self.domain, *(f"{name}.{self.domain}" for name in ("pkakey", "api", "flows"))]
+
+    @property
     def portal(self) -> str:
         """The portal's address, without a slash at its end; port 443 stays unsaid."""
         return f"https://{self.host}{self._port(self.https_port, 443)}"
@@ -124,6 +129,19 @@ def load() -> Settings:
             f"DDT_HTTPS_PORT and DDT_HTTP_PORT are both {http_port}. Give each its own port.",
         )
     return Settings(folder, domain, https_port, http_port, value("DATABASE_URL", ""))
+
+
+def remembered(place: Path, usual: Settings) -> Settings:
+    """Return the settings that a restored folder brings with it, else the usual ones."""
+    values = _remembered(place / "config")
+    https_port = values.get("DDT_HTTPS_PORT") or str(usual.https_port)
+    http_port = values.get("DDT_HTTP_PORT") or str(usual.http_port)
+    return Settings(
+        place,
+        check_domain("DDT_DOMAIN", values.get("DDT_DOMAIN") or usual.domain),
+        check_port("DDT_HTTPS_PORT", https_port),
+        check_port("DDT_HTTP_PORT", http_port),
+    )
 
 
 def check_domain(name: str, text: str) -> str:

@@ -31,7 +31,7 @@ _CHUNK = 256 * 1024
 _NAME = re.compile(
     r"(databases/[A-Za-z0-9_-]{1,63}/([A-Za-z0-9_-]{1,63}\.dump|roles\.sql)"
     r"|(config|environment)"
-    r"|(secrets|keystore|media|gateway)(/[A-Za-z0-9@_+=,. -]{1,255}){1,8})"
+    r"|(secrets|keystore|media|gateway)(/[^/\x00-\x1f]{1,255}){1,8})"
 )
 
 

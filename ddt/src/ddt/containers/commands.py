@@ -99,6 +99,11 @@ def status(*, as_json: bool) -> None:
     raise typer.Exit(0 if answer["state"] == "ready" else 1)
 
 
+def names() -> list[str]:
+    """Return every name that the gateway in containers serves."""
+    return project.load().hosts
+
+
 def addresses(chosen: Project) -> dict[str, str]:
     """Return the addresses that people and programs use."""
     port = "" if chosen.http_port == 80 else f":{chosen.http_port}"  # noqa: PLR2004  # HTTP.
