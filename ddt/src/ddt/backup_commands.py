@@ -153,5 +153,6 @@ def hosts(
     output.say(f"127.0.0.1  {' '.join(names)}")
     output.note(
         "Linux and macOS: /etc/hosts (as root). Windows (as administrator): "
-        "C:\\Windows\\System32\\drivers\\etc\\hosts. With the platform on another machine, write its address."
+        "C:\\Windows\\System32\\drivers\\etc\\hosts. With the platform on another machine, write "
+        "its address."
     )

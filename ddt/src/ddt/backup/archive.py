@@ -120,7 +120,14 @@ def extract(file: Path, folder: Path, identities: Sequence[x25519.Identity]) -> 
             _pipe_from(lambda pipe: pyrage.decrypt_io(source, pipe, list(identities))) as tar,
         ):
             return _read_tar(tar, folder)
-    except (DecryptError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
+    except (
+        DecryptError,
+        tarfile.TarError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ) as error:
         if "No matching keys" in str(error):
             raise TroubleError(
                 f"The backup {file} is encrypted to other keys. Name the file with the private key "
