@@ -215,9 +215,12 @@ def logs(
     os.execvp(words[0], words)  # noqa: S606  # tail knows how to follow rotated files.
 
 
-def doctor(*, as_json: Json = False) -> None:
+def doctor(*, docker: Docker = False, as_json: Json = False) -> None:
     """Check everything that the platform stands on, and say what to do where something is wrong."""
-    checks = examination.examine(settings.load())
+    if docker:
+        checks = examination.run_all(containers.checks())
+    else:
+        checks = examination.examine(settings.load())
     if as_json:
         output.as_json({"ok": all(c["ok"] for c in checks), "checks": checks})
     else:

@@ -30,7 +30,7 @@ _CHUNK = 256 * 1024
 # What is restored lies in these places only, whoever made the file.
 _NAME = re.compile(
     r"(databases/[A-Za-z0-9_-]{1,63}/([A-Za-z0-9_-]{1,63}\.dump|roles\.sql)"
-    r"|(config|environment)"
+    r"|(config|recipients)"
     r"|(secrets|keystore|media|gateway)(/[^/\x00-\x1f]{1,255}){1,8})"
 )
 

@@ -113,7 +113,10 @@ def _dumped(server: Server, work: Path, manifest: dict[str, Any]) -> Iterator[Me
 
 
 def _files(settings: Settings, log_size: int) -> list[Member]:
-    members = [Member("config", settings.home / "config")]
+    members = [
+        Member("config", settings.home / "config"),
+        Member("recipients", keys_of(settings).recipients),
+    ]
     for part in ("secrets", "keystore", "media", "gateway"):
         for path in sorted((settings.home / part).rglob("*")):
             name = path.relative_to(settings.home).as_posix()
@@ -221,6 +224,11 @@ def _swap(home: Path, place: Path) -> Path | None:
             (home / name).rename(aside / name)
             moved = True
         (place / name).rename(home / name)
+    recipients = home / FOLDER / keys.RECIPIENTS
+    if not recipients.exists():
+        # On a new machine: the next backups are for the same keys.
+        secret_files.private_folder(recipients.parent)
+        (place / keys.RECIPIENTS).rename(recipients)
     kept = aside / "secrets" / keys.IDENTITY
     if kept.is_file() and not (home / "secrets" / keys.IDENTITY).exists():
         shutil.copy2(kept, home / "secrets" / keys.IDENTITY)

@@ -3,11 +3,13 @@
 import os
 import tempfile
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 import typer
 
 from ddt import output
-from ddt.containers import preparation, project, running
+from ddt.containers import doctor, preparation, project, running
 from ddt.containers.engine import Compose
 from ddt.containers.project import Project
 
@@ -97,6 +99,11 @@ def status(*, as_json: bool) -> None:
         for name, url in answer["urls"].items():
             output.say(f"{name:9} {url}")
     raise typer.Exit(0 if answer["state"] == "ready" else 1)
+
+
+def checks() -> dict[str, Callable[[], str]]:
+    """Return the checks of `ddt doctor`."""
+    return doctor.checks(project.load(), now=datetime.now(UTC))
 
 
 def names() -> list[str]:
