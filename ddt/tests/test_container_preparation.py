@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from ddt.containers import project, secret_kinds
 from ddt.errors import TroubleError
 
@@ -22,6 +24,11 @@ DOMAIN=theddt.local
 HTTPS_PORT=443
 HTTP_PORT=80
 """
+EC_KEY = (
+    ec.generate_private_key(ec.SECP256R1())
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .strip()
+)
 
 
 def compose_text(*names: str) -> str:
@@ -84,6 +91,9 @@ def test_every_secret_is_alphanumeric_random_and_without_a_newline(checkout: Pat
     uri = found.pop("pesequel-postgrest-uri").decode()
     password = found["pesequel-authenticator-password"].decode()
     assert uri == f"postgresql://authenticator:{password}@pesequel_postgres:5432/pesequel"
+    key = found.pop("token-signing-key")
+    assert key.startswith(b"-----BEGIN PRIVATE KEY-----")
+    assert not key.endswith(b"\n")
     assert all(re.fullmatch(rb"[A-Za-z0-9]+", octets) for octets in found.values())
     assert len(set(found.values())) == len(found)
     assert len(found["oauth2-proxy-cookie-secret"]) == 32
@@ -182,6 +192,8 @@ def test_a_value_that_cannot_be_is_named_and_nothing_is_made(
         ("django-secret-key", b"a" * 49, "at least 50"),
         ("redis-password", b"pa$$word" * 8, "letters and digits"),
         ("redis-password", "pässword".encode() * 8, "letters and digits"),
+        ("token-signing-key", b"a" * 64, "no private key in PEM"),
+        ("token-signing-key", EC_KEY, "no RSA key"),
         ("redis-password", b"\xff" * 64, "letters and digits"),
     ],
 )

@@ -1,7 +1,8 @@
 """What each secret of docker-compose.yml looks like, and how one is made.
 
-All are alphanumeric: Keycloak expands `$`, database URLs want percent-encoding and pgAdmin reads
-Python literals. None ends with a newline: oauth2-proxy would take it for a part of the secret.
+All but the signing key (PEM) are alphanumeric: Keycloak expands `$`, database URLs want
+percent-encoding and pgAdmin reads Python literals. None ends with a newline:
+oauth2-proxy would take it for a part of the secret.
 """
 
 import secrets
@@ -9,9 +10,20 @@ import string
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
 from ddt.errors import TroubleError
 
 _TYPED_CHARACTERS = 24
+_RSA_BITS = 3072
+_FEWEST_RSA_BITS = 2048
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -42,6 +54,14 @@ KEY_ENCRYPTION_KEY = Kind(
     "the keystore's key-encryption key, in hex", lambda: secrets.token_hex(32), 64
 )
 
+
+def _new_signing_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem.decode("ascii").strip()
+
+
+SIGNING_KEY = Kind("the RSA key that signs tokens, in PEM", _new_signing_key, 1)
 DATABASE_URI = Kind("a database address with a password in it", str, 1)
 
 BUILD_ONLY = "extra_ca"
@@ -57,11 +77,12 @@ KINDS: dict[str, Kind] = {
     "redis-password": PASSWORD,
     "redis-sessions-password": PASSWORD,
     "django-secret-key": SECRET_KEY,
+    "token-signing-key": SIGNING_KEY,
     "keystore-kek": KEY_ENCRYPTION_KEY,
     "pesequel-postgres-password": PASSWORD,
     "pesequel-authenticator-password": PASSWORD,
     "pesequel-postgrest-uri": DATABASE_URI,
-    "pesequel-inventory-writer-password": PASSWORD,
+    "pesequel-relay-password": PASSWORD,
     "pesequel-pgadmin-password": PASSWORD,
     "pgadmin-password": TYPED_PASSWORD,
     "koolflows-owner-password": PASSWORD,
@@ -115,13 +136,23 @@ def problem(name: str, octets: bytes) -> str | None:
         return "is empty"
     if octets != octets.strip():
         return "begins or ends with white space, which its reader takes for a part of it"
-    if name in DERIVED:
-        return _derived_problem(name, octets)
+    if name in DERIVED or kind is SIGNING_KEY:
+        return _derived_problem(name, octets) if name in DERIVED else _signing_key_problem(octets)
     if not octets.isalnum():
         return "holds other characters than letters and digits, which some readers misread"
     if len(octets) < kind.fewest or (kind.exactly and len(octets) > kind.fewest):
         many = "exactly" if kind.exactly else "at least"
         return f"has {len(octets)} characters; {kind.what} has {many} {kind.fewest}"
+    return None
+
+
+def _signing_key_problem(octets: bytes) -> str | None:
+    try:
+        key = load_pem_private_key(octets, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return "is no private key in PEM without a password"
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < _FEWEST_RSA_BITS:
+        return f"is no RSA key of {_FEWEST_RSA_BITS} bits or more"
     return None
 
 
