@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from ddt import certificate_commands, output, platform_commands
+from ddt import backup_commands, certificate_commands, output, platform_commands
 from ddt.errors import TroubleError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 platform_commands.register(app)
 certificate_commands.register(app)
+backup_commands.register(app)
 
 
 def main() -> None:

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+import psutil
 from cryptography import x509
 
 from ddt import secret_files
@@ -19,6 +21,7 @@ from ddt.settings import Settings
 _OLDEST_PYTHON = (3, 11)
 _RENEWAL_OVERDUE = timedelta(days=1)
 _SECONDS = 600
+LEAST_MEMORY = 800_000_000  # Measured: docs/performance.md.
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,18 @@ class Check:
 
 
 def examine(settings: Settings) -> list[dict[str, Any]]:
-    """Run every check and return a row for each; none raises."""
-    return [asdict(_run(name, check, settings)) for name, check in _CHECKS.items()]
+    """Run every check of the native platform and return a row for each; none raises."""
+    return run_all({name: partial(check, settings) for name, check in _CHECKS.items()})
 
 
-def _run(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
+def run_all(checks: Mapping[str, Callable[[], str]]) -> list[dict[str, Any]]:
+    """Run the checks and return a row for each; none raises."""
+    return [asdict(_run(name, check)) for name, check in checks.items()]
+
+
+def _run(name: str, check: Callable[[], str]) -> Check:
     try:
-        return Check(name, ok=True, detail=check(settings))
+        return Check(name, ok=True, detail=check())
     except TroubleError as error:
         return Check(name, ok=False, detail=str(error))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
@@ -117,6 +125,30 @@ def _certificate(settings: Settings) -> str:
     return f"The gateway's certificate has {left.days} days left."
 
 
+def _memory(settings: Settings) -> str:
+    free = psutil.virtual_memory().available
+    if start.status(settings)["state"] == "stopped" and free < LEAST_MEMORY:
+        raise TroubleError(
+            f"{free / 1e9:.1f} GB of memory are free, and the platform takes some "
+            f"{LEAST_MEMORY / 1e9:.1f} GB. End other programs first.",
+        )
+    return f"{free / 1e9:.1f} GB of memory are free."
+
+
+def _clock(settings: Settings) -> str:
+    """Compare the clock with what has happened already: a clock that went back breaks validity."""
+    now = datetime.now(UTC)
+    file = settings.tls / "tls.crt"
+    if file.is_file():
+        begin = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_before_utc
+        if now < begin:
+            raise TroubleError(
+                f"The clock says {now:%Y-%m-%d %H:%M} UTC, before the gateway's certificate was "
+                f"made ({begin:%Y-%m-%d %H:%M}). Set it: timedatectl set-ntp true",
+            )
+    return f"The clock says {now:%Y-%m-%d %H:%M} UTC."
+
+
 def _signer_log(settings: Settings) -> str:
     """Compare the signer's own log with the store: no certificate without its record."""
     log = settings.home / "keystore" / "signer.log"
@@ -142,6 +174,8 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "postgresql-user": _postgresql_user,
     "home": _home,
     "disk": _space,
+    "memory": _memory,
+    "clock": _clock,
     "secrets": _secrets,
     "ports": _ports,
     "services": _services,

@@ -14,19 +14,29 @@ import typer
 
 from ddt import doctor as examination
 from ddt import output, settings
+from ddt.containers import commands as containers
 from ddt.errors import TroubleError
 from ddt.native import control, start
 from ddt.native.services import manage_environment
 from ddt.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Docker = Annotated[
+    bool,
+    typer.Option(
+        "--docker", envvar="DDT_DOCKER", help="The platform of docker-compose.yml, in containers."
+    ),
+]
 RESTART_SECONDS = 120.0
 _SHOWN = "admin-password-shown"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command(epilog="Example: DDT_DOMAIN=pki.example.org ddt init")(init)
+    app.command(
+        epilog="Example: DDT_DOMAIN=pki.example.org ddt init; DOMAIN=pki.example.org ddt init "
+        "--docker"
+    )(init)
     app.command(epilog="Example: DDT_HTTPS_PORT=9443 DDT_HTTP_PORT=9080 ddt up")(up)
     app.command(epilog="Example: ddt down")(down)
     app.command(epilog="Example: ddt restart web")(restart)
@@ -39,8 +49,14 @@ def register(app: typer.Typer) -> None:
     )(manage)
 
 
-def init(*, as_json: Json = False) -> None:
-    """Make the home, its secrets and its settings; what is there is kept."""
+def init(*, docker: Docker = False, as_json: Json = False) -> None:
+    """Make the home, its secrets and its settings; what is there is kept.
+
+    With --docker: .env (from .env.example) and the secrets of docker-compose.yml.
+    """
+    if docker:
+        containers.init(as_json=as_json)
+        return
     chosen = settings.load()
     made = start.prepare(chosen)
     if as_json:
@@ -56,9 +72,13 @@ def up(
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay, and stop the platform on Ctrl-C.")
     ] = False,
+    docker: Docker = False,
     as_json: Json = False,
 ) -> None:
     """Start the platform and wait until every service is ready."""
+    if docker:
+        containers.up(as_json=as_json)
+        return
     chosen = settings.load()
     if (running := start.status(chosen))["state"] != "stopped":
         _tell_that_it_runs(chosen, running, as_json=as_json)
@@ -117,8 +137,11 @@ def _tell_that_it_runs(chosen: Settings, running: dict[str, Any], *, as_json: bo
         raise typer.Exit(1)
 
 
-def down() -> None:
+def down(*, docker: Docker = False) -> None:
     """Stop the platform; no process is left, nothing is lost."""
+    if docker:
+        containers.down()
+        return
     chosen = settings.load()
     if start.stop(chosen):
         output.say("The platform has stopped.")
@@ -155,8 +178,11 @@ def restart(
     raise TroubleError(f"{service} is not ready again. 'ddt logs {service}' tells more.")
 
 
-def status(*, as_json: Json = False) -> None:
+def status(*, docker: Docker = False, as_json: Json = False) -> None:
     """Show every service; the exit code is 0 only when all are ready."""
+    if docker:
+        containers.status(as_json=as_json)
+        return
     answer = start.status(settings.load())
     if as_json:
         output.as_json({name: answer[name] for name in ("state", "services", "urls")})
@@ -189,9 +215,12 @@ def logs(
     os.execvp(words[0], words)  # noqa: S606  # tail knows how to follow rotated files.
 
 
-def doctor(*, as_json: Json = False) -> None:
+def doctor(*, docker: Docker = False, as_json: Json = False) -> None:
     """Check everything that the platform stands on, and say what to do where something is wrong."""
-    checks = examination.examine(settings.load())
+    if docker:
+        checks = examination.run_all(containers.checks())
+    else:
+        checks = examination.examine(settings.load())
     if as_json:
         output.as_json({"ok": all(c["ok"] for c in checks), "checks": checks})
     else:

@@ -40,6 +40,11 @@ class Settings:
         return f"pkakey.{self.domain}"
 
     @property
+    def hosts(self) -> list[str]:
+        """Every name that the gateway serves."""
+        return [self.domain, *(f"{name}.{self.domain}" for name in ("pkakey", "api", "flows"))]
+
+    @property
     def portal(self) -> str:
         """The portal's address, without a slash at its end; port 443 stays unsaid."""
         return f"https://{self.host}{self._port(self.https_port, 443)}"
@@ -121,14 +126,9 @@ def load() -> Settings:
     def value(name: str, default: str) -> str:
         return os.environ.get(name) or remembered.get(name) or default
 
-    domain = value("DDT_DOMAIN", DEFAULT_DOMAIN).lower()
-    if not _DOMAIN.fullmatch(domain):
-        raise TroubleError(
-            f"DDT_DOMAIN is '{domain}', which is no domain name of two labels or more. Set it to "
-            f"one such as {DEFAULT_DOMAIN}.",
-        )
-    https_port = _port("DDT_HTTPS_PORT", value("DDT_HTTPS_PORT", str(DEFAULT_HTTPS_PORT)))
-    http_port = _port("DDT_HTTP_PORT", value("DDT_HTTP_PORT", str(DEFAULT_HTTP_PORT)))
+    domain = check_domain("DDT_DOMAIN", value("DDT_DOMAIN", DEFAULT_DOMAIN).lower())
+    https_port = check_port("DDT_HTTPS_PORT", value("DDT_HTTPS_PORT", str(DEFAULT_HTTPS_PORT)))
+    http_port = check_port("DDT_HTTP_PORT", value("DDT_HTTP_PORT", str(DEFAULT_HTTP_PORT)))
     if https_port == http_port:
         raise TroubleError(
             f"DDT_HTTPS_PORT and DDT_HTTP_PORT are both {http_port}. Give each its own port.",
@@ -141,7 +141,31 @@ def load() -> Settings:
     )  # fmt: skip
 
 
-def _port(name: str, text: str) -> int:
+def remembered(place: Path, usual: Settings) -> Settings:
+    """Return the settings that a restored folder brings with it, else the usual ones."""
+    values = _remembered(place / "config")
+    https_port = values.get("DDT_HTTPS_PORT") or str(usual.https_port)
+    http_port = values.get("DDT_HTTP_PORT") or str(usual.http_port)
+    return Settings(
+        place,
+        check_domain("DDT_DOMAIN", values.get("DDT_DOMAIN") or usual.domain),
+        check_port("DDT_HTTPS_PORT", https_port),
+        check_port("DDT_HTTP_PORT", http_port),
+    )
+
+
+def check_domain(name: str, text: str) -> str:
+    """Return the domain name that the variable holds; raises TroubleError when it is none."""
+    if not _DOMAIN.fullmatch(text):
+        raise TroubleError(
+            f"{name} is '{text}', which is no domain name of two labels or more. Set it to one "
+            f"such as {DEFAULT_DOMAIN}.",
+        )
+    return text
+
+
+def check_port(name: str, text: str) -> int:
+    """Return the port that the variable holds; raises TroubleError when it is none."""
     if not text.isdecimal() or not 1 <= int(text) <= _HIGHEST_PORT:
         raise TroubleError(f"{name} is '{text}'. Set it to a number from 1 to {_HIGHEST_PORT}.")
     return int(text)

@@ -1,0 +1,158 @@
+"""The commands that save the platform, bring it back, and prove that this would work."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ddt import output, settings
+from ddt.backup import drill as drilling
+from ddt.backup import keys, native, retention
+from ddt.containers import commands as containers
+from ddt.errors import TroubleError
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Identity = Annotated[
+    Path | None,
+    typer.Option(help="The file with the private key; else the one in the folder of secrets."),
+]
+backup_app = typer.Typer(
+    invoke_without_command=True, help="Save the platform in one encrypted file; list; drill.",
+    rich_markup_mode=None,
+    epilog="Example: ddt backup --out /mnt/safe/theddt.age; ddt backup drill",
+)  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(backup_app, name="backup")
+    app.command(
+        epilog="Example: ddt down && ddt restore --replace .ddt/backups/theddt-….age && ddt up"
+    )(restore)
+    app.command(epilog="Example: ddt hosts --docker")(hosts)
+
+
+@backup_app.callback()
+def backup(
+    context: typer.Context,
+    *,
+    out: Annotated[Path | None, typer.Option(help="Another file than the usual one.")] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            help="Then remove older ones of the usual folder but the newest of so many days, "
+            f"weeks and months: '{retention.DEFAULT}'. For a schedule."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Back up databases, keystore, secrets, media and settings, while the platform runs or not."""
+    if context.invoked_subcommand is not None:
+        return
+    rule = retention.parse(keep) if keep is not None else None
+    chosen = settings.load()
+    made = native.make(chosen, now=datetime.now(UTC), target=out.absolute() if out else None)
+    removed = []
+    if rule is not None:
+        removed = retention.superfluous(retention.backups(chosen.home / native.FOLDER), rule)
+        for old in removed:
+            old.file.unlink()
+    if made.new_key:
+        output.note(
+            f"Made the key that opens backups: {native.keys_of(chosen).identity}\nKeep a copy away "
+            "from this machine: without it nobody can open a backup, with it anybody can.",
+        )
+    counts = {name: sum(tables.values()) for name, tables in made.manifest["databases"].items()}
+    if as_json:
+        output.as_json(
+            {
+                "file": str(made.file), "sha256": made.sha256, "size": made.size, "rows": counts,
+                "removed": [str(old.file) for old in removed],
+            }
+        )  # fmt: skip
+        return
+    told = ", ".join(f"{name} ({count} rows)" for name, count in counts.items())
+    output.say(f"{made.file}  {made.size / 1e6:.1f} MB  {told}")
+    output.say(f"sha256 {made.sha256}")
+    if removed:
+        output.say(f"Removed {len(removed)} older ones.")
+
+
+@backup_app.command("list")
+def list_backups(*, as_json: Json = False) -> None:
+    """List the backups in the usual folder, newest first."""
+    found = retention.backups(settings.load().home / native.FOLDER)
+    rows = [
+        {"file": str(b.file), "made_at": b.moment.isoformat(), "size": b.file.stat().st_size}
+        for b in found
+    ]
+    if as_json:
+        output.as_json({"results": rows})
+    else:
+        output.table(["MADE AT", "SIZE", "FILE"], [
+            [str(r["made_at"]), str(r["size"]), str(r["file"])] for r in rows
+        ])  # fmt: skip
+
+
+@backup_app.command("drill", epilog="Example: ddt backup drill --json")
+def drill(
+    file: Annotated[Path | None, typer.Argument(help="The newest one, unless named.")] = None,
+    *,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> None:
+    """Restore a backup into a scratch place, check it, and report; the platform is not touched."""
+    chosen = settings.load()
+    if file is None:
+        found = retention.backups(chosen.home / native.FOLDER)
+        if not found:
+            raise TroubleError("There is no backup yet. Make one: ddt backup")
+        file = found[0].file
+    findings = drilling.run(chosen, file, identity or native.keys_of(chosen).identity)
+    is_good = all(row["ok"] for row in findings)
+    if as_json:
+        output.as_json({"ok": is_good, "file": str(file), "checks": findings})
+    else:
+        for row in findings:
+            output.say(f"{'ok' if row['ok'] else 'NOT OK':7} {row['name']:16} {row['detail']}")
+        output.say(f"{file} {'would do.' if is_good else 'WOULD NOT DO.'}")
+    raise typer.Exit(0 if is_good else 1)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="The backup.")],
+    *,
+    identity: Identity = None,
+    replace_it: Annotated[
+        bool, typer.Option("--replace", help="Move the platform that is there aside.")
+    ] = False,
+) -> None:
+    """Bring the platform back from a backup; it has to be stopped."""
+    chosen = settings.load()
+    aside = native.restore(
+        chosen,
+        file.absolute(),
+        identity=identity or chosen.secrets / keys.IDENTITY,
+        replace_it=replace_it,
+    )
+    if aside is not None:
+        output.say(f"What was there is kept in {aside}; remove it when all is well.")
+    output.say(f"Restored {file} into {chosen.home}. Start with: ddt up")
+
+
+def hosts(
+    *,
+    docker: Annotated[
+        bool,
+        typer.Option("--docker", envvar="DDT_DOCKER", help="The names of docker-compose.yml."),
+    ] = False,
+) -> None:
+    """Print the line that a hosts file needs, so that this computer finds the platform's names."""
+    names = containers.names() if docker else settings.load().hosts
+    output.say(f"127.0.0.1  {' '.join(names)}")
+    output.note(
+        "Linux and macOS: /etc/hosts (as root). Windows (as administrator): "
+        "C:\\Windows\\System32\\drivers\\etc\\hosts. With the platform on another machine, write "
+        "its address."
+    )
