@@ -15,6 +15,7 @@ SOURCES = {
     "pkakey_signers": "PKaKey/signers/src",
     "pkakey_events": "PKaKey/events/src",
     "pkakey": "PKaKey/server/src",
+    "koolflows": "KoolFlows/src",
     "ddt": "ddt/src",
 }
 
@@ -35,6 +36,13 @@ VIOLATIONS = [
         "pkakey", "fronts/rest/x.py", "import pkakey.fronts.portal", "No front", id="front-front"
     ),
     pytest.param("pkakey", "fronts/rest/x.py", "import pkakey.store", "store", id="front-store"),
+    pytest.param(
+        "koolflows", "store/x.py", "import koolflows.services", "KoolFlows: config", id="flows"
+    ),
+    pytest.param("koolflows", "engine/x.py", "import django", "engine knows", id="flows-engine"),
+    pytest.param(
+        "koolflows", "services/x.py", "import pkakey", "by their APIs only", id="flows-pkakey"
+    ),
     pytest.param("ddt", "x.py", "import pkakey", "ddt speaks", id="command-server"),
 ]
 

@@ -1,0 +1,1 @@
+"""The use cases. Only services and selectors open transactions."""
