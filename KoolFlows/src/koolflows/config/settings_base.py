@@ -9,12 +9,19 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # A command or a job cannot import `config`: it finds its use cases by this path.
 KOOLFLOWS_SERVICES = "koolflows.config.wiring.services"
 
-STORE_APPS: list[str] = []
+STORE_APPS = [
+    "koolflows.store.definitions",
+    "koolflows.store.instances",
+    "koolflows.store.tasks",
+    "koolflows.store.jobs",
+    "koolflows.store.history",
+]
 INSTALLED_APPS = [
     *STORE_APPS,
     "koolflows.fronts.command",
     "rest_framework",
     "drf_spectacular",
+    "django.contrib.postgres",
 ]
 MIDDLEWARE = [
     "koolflows.config.middleware.RequestMiddleware",
