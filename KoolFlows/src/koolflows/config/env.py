@@ -32,6 +32,27 @@ class Env(BaseSettings):
     secrets_dir: Path | None = Field(default=None, description="The folder of secret files.")
     domain: str = Field(default="theddt.localhost", description="The platform's domain.")
     https_port: int = Field(default=8443, ge=1, le=65535, description="The gateway's HTTPS port.")
+    trusted_issuers: dict[str, str] = Field(
+        description="JSON: each trusted issuer with the address (or file) of its key set."
+    )
+    oidc_audience: str = Field(default="koolflows", description="The audience of our tokens.")
+    pkakey_url: str = Field(default="", description="PKaKey's web process, for service tasks.")
+    service_key_file: Path | None = Field(
+        default=None, description="The file with the secret that PKaKey knows this service by."
+    )
+    webhooks: dict[str, str] = Field(
+        default_factory=dict,
+        description="JSON: names of webhooks and their addresses; `notices` gets every notice.",
+    )
+    webhook_secret_file: Path | None = Field(
+        default=None, description="The file with the secret that signs webhooks."
+    )
+    smtp_url: str = Field(default="", description="The mail server: smtp://host:port.")
+    mail_from: str = Field(default="theddt@localhost", description="Whom mails come from.")
+    mail_to: str = Field(default="", description="Whom notices go to, separated by spaces.")
+    diagrams_dir: Path | None = Field(
+        default=None, description="The folder of the shipped diagrams, unless beside the package."
+    )
     log_level: str = Field(default="INFO", description="The least level that is logged.")
 
     @field_validator("log_level")

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from koolflows.fronts.rest.openapi_settings import SPECTACULAR_SETTINGS  # noqa: F401  # By name.
+
 DEBUG = False
 ROOT_URLCONF = "koolflows.config.urls"
 WSGI_APPLICATION = "koolflows.config.wsgi.application"

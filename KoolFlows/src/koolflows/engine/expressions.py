@@ -170,7 +170,9 @@ def _tree(text: str) -> ast.expr:
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise FlowError("expression.malformed", f"'{text[:80]}' is no expression: {error}") from None
+        raise FlowError(
+            "expression.malformed", f"'{text[:80]}' is no expression: {error}"
+        ) from None
     for node in ast.walk(tree):
         _check_node(node)
     return tree.body

@@ -69,7 +69,9 @@ def check_values(schema: Mapping[str, Any], values: Mapping[str, Any]) -> dict[s
     """Return the values that fit the form; raises `ValuesRefused` with every field's complaint."""
     clean = check_data(values)
     errors: dict[str, str] = {}
-    validator = Draft202012Validator(dict(schema), format_checker=Draft202012Validator.FORMAT_CHECKER)
+    validator = Draft202012Validator(
+        dict(schema), format_checker=Draft202012Validator.FORMAT_CHECKER
+    )
     for error in validator.iter_errors(clean):
         path = ".".join(str(part) for part in error.absolute_path) or "(the whole)"
         errors.setdefault(path, error.message[:300])

@@ -26,7 +26,9 @@ def moved_over(
         return None, sorted(set(reasons))
     for part_id, each in inner.items():
         part = workflow.subprocesses[part_id]
-        migrate_workflow(each, part, new.subprocess_specs[part.spec.name], reset_mask=TaskState.PREDICTED_MASK)
+        migrate_workflow(
+            each, part, new.subprocess_specs[part.spec.name], reset_mask=TaskState.PREDICTED_MASK
+        )
     migrate_workflow(top, workflow, new.spec, reset_mask=TaskState.PREDICTED_MASK)
     workflow.subprocess_specs = new.subprocess_specs
     return Run(workflow, now), []

@@ -48,7 +48,9 @@ def read(files: Mapping[str, bytes], *, resolve: Resolve = lambda _: None) -> Di
     findings = Findings(MAX_FINDINGS)
     processes = _processes(trees)
     called = {
-        node.get("calledElement") for tree in trees.values() for node in tree.iter(_q("callActivity"))
+        node.get("calledElement")
+        for tree in trees.values()
+        for node in tree.iter(_q("callActivity"))
     }
     tops = [name for name in processes if name not in called]
     if len(tops) != 1:
@@ -62,7 +64,9 @@ def read(files: Mapping[str, bytes], *, resolve: Resolve = lambda _: None) -> Di
             ]
         )
     decisions = {
-        node.get("id"): name for name, tree in trees.items() for node in tree.iter(f"{{{DMN}}}decision")
+        node.get("id"): name
+        for name, tree in trees.items()
+        for node in tree.iter(f"{{{DMN}}}decision")
     }
     elements: dict[str, Any] = {}
     facts_of: dict[str, Any] = {}
@@ -163,7 +167,9 @@ def _processes(trees: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
 def _fetch_called(trees: dict[str, Any], texts: dict[str, str], resolve: Resolve) -> None:
     """Add the files of called processes that are deployed already, theirs included."""
     present = set(_processes(trees))
-    waiting = [node.get("calledElement") for t in trees.values() for node in t.iter(_q("callActivity"))]
+    waiting = [
+        node.get("calledElement") for t in trees.values() for node in t.iter(_q("callActivity"))
+    ]
     while waiting:
         wanted = waiting.pop()
         if not wanted or wanted in present:

@@ -84,7 +84,9 @@ def check_process(
 ) -> dict[str, Any]:
     """Check one process, add its elements to `elements`, and return what it says of itself."""
     if process.get("isExecutable") != "true":
-        findings.add("flow.not-executable", "The process says isExecutable other than true.", file, process)
+        findings.add(
+            "flow.not-executable", "The process says isExecutable other than true.", file, process
+        )
     _check_scope(process, file, findings)
     shapes, edges = _layout(process.getroottree().getroot())
     for node in process.iter():
@@ -97,10 +99,14 @@ def check_process(
             findings.add("layout.missing", "This flow has no edge in the diagram.", file, node)
         if kind in NODES and node.tag == _q(kind):
             if node.get("id") not in shapes:
-                findings.add("layout.missing", "This element has no shape in the diagram.", file, node)
+                findings.add(
+                    "layout.missing", "This element has no shape in the diagram.", file, node
+                )
             identity = node.get("id") or ""
             if not IDENTIFIER.fullmatch(identity) or identity in elements:
-                findings.add("element.id", f"'{identity[:60]}' is no id, or comes twice.", file, node)
+                findings.add(
+                    "element.id", f"'{identity[:60]}' is no id, or comes twice.", file, node
+                )
                 continue
             elements[identity] = {"kind": kind, "name": node.get("name") or identity}
             _check_node(node, kind, file, findings, elements[identity])
@@ -124,7 +130,9 @@ def _process_facts(process: Any, file: str, findings: Findings) -> dict[str, Any
     own = _extension(process, DDT, "process")
     attributes = dict(own.attrib) if own is not None else {}
     for name in attributes.keys() - PROCESS:
-        findings.add("attribute.unknown", f"'{name[:60]}' is not known on ddt:process.", file, process)
+        findings.add(
+            "attribute.unknown", f"'{name[:60]}' is not known on ddt:process.", file, process
+        )
     for name in ("title", "key"):
         if name in attributes:
             _try(findings, file, process, check_expression, attributes[name])
@@ -154,9 +162,13 @@ def _check_node(node: Any, kind: str, file: str, findings: Findings, facts: dict
     if kind == "serviceTask":
         _check_service_task(node, file, findings, facts)
     if kind == "startEvent" and len(node.findall(_q("timerEventDefinition"))):
-        findings.add("flow.start", "A process is started through the API, not by a timer.", file, node)
+        findings.add(
+            "flow.start", "A process is started through the API, not by a timer.", file, node
+        )
     if kind == "startEvent" and node.find(_q("messageEventDefinition")) is not None:
-        findings.add("flow.start", "A process is started through the API, not by a message.", file, node)
+        findings.add(
+            "flow.start", "A process is started through the API, not by a message.", file, node
+        )
     for message in node.iter(f"{{{SPIFF}}}messagePayload"):
         _try(findings, file, node, check_expression, message.text or "")
     if kind == "subProcess" and node.get("triggeredByEvent") == "true":
@@ -166,21 +178,29 @@ def _check_node(node: Any, kind: str, file: str, findings: Findings, facts: dict
 def _check_user_task(node: Any, file: str, findings: Findings, facts: dict[str, Any]) -> None:  # noqa: ANN401
     form, assignment = _extension(node, DDT, "form"), _extension(node, DDT, "assignment")
     if form is None or assignment is None:
-        findings.add("assignment.missing", "A user task needs a ddt:form and a ddt:assignment.", file, node)
+        findings.add(
+            "assignment.missing", "A user task needs a ddt:form and a ddt:assignment.", file, node
+        )
         return
     facts["form"] = _try(findings, file, node, check_schema, form.text or "")
     given = dict(assignment.attrib)
     for name in given.keys() - ASSIGNMENT:
-        findings.add("attribute.unknown", f"'{name[:60]}' is not known on ddt:assignment.", file, node)
+        findings.add(
+            "attribute.unknown", f"'{name[:60]}' is not known on ddt:assignment.", file, node
+        )
     for name in ("assignee", "title", "due"):
         if name in given:
             _try(findings, file, node, check_expression, given[name])
     roles = _roles(given.get("roles", ""), file, node, findings)
     if not roles:
-        findings.add("assignment.role", "A user task names the roles that may decide it.", file, node)
+        findings.add(
+            "assignment.role", "A user task names the roles that may decide it.", file, node
+        )
     variable = given.get("variable", "")
     if not VARIABLE.fullmatch(variable) or variable == RESERVED:
-        findings.add("assignment.variable", "A user task names the variable of its decision.", file, node)
+        findings.add(
+            "assignment.variable", "A user task names the variable of its decision.", file, node
+        )
     for name in given.get("distinctFrom", "").split():
         if not any(
             name == other.get("id") for other in node.getroottree().getroot().iter(_q("userTask"))
@@ -202,7 +222,9 @@ def _check_service_task(node: Any, file: str, findings: Findings, facts: dict[st
     name = operator.get("id") if operator is not None else None
     if name not in OPERATIONS:
         known = ", ".join(sorted(OPERATIONS))
-        findings.add("operation.unknown", f"'{str(name)[:60]}' is no operation. Known: {known}.", file, node)
+        findings.add(
+            "operation.unknown", f"'{str(name)[:60]}' is no operation. Known: {known}.", file, node
+        )
         return
     facts["operation"] = name
     given = {each.get("id"): each for each in operator.iter(f"{{{SPIFF}}}parameter")}
@@ -226,21 +248,27 @@ def _check_scope(scope: Any, file: str, findings: Findings) -> None:  # noqa: AN
     for flow in scope.iterchildren(_q("sequenceFlow")):
         source, target = flow.get("sourceRef"), flow.get("targetRef")
         if source not in nodes or target not in nodes:
-            findings.add("flow.dangling", "A flow leads from or to nothing in its scope.", file, flow)
+            findings.add(
+                "flow.dangling", "A flow leads from or to nothing in its scope.", file, flow
+            )
             continue
         after[source].add(target)
     for name, node in nodes.items():
         if _local(node) == "boundaryEvent":
             host = node.get("attachedToRef")
             if host not in nodes:
-                findings.add("flow.dangling", "A boundary event is attached to nothing.", file, node)
+                findings.add(
+                    "flow.dangling", "A boundary event is attached to nothing.", file, node
+                )
                 continue
             after[host].add(name)
         if _local(node) in {"subProcess", "transaction"}:
             _check_scope(node, file, findings)
     starts = {name for name, node in nodes.items() if _local(node) == "startEvent"}
     if len(starts) != 1:
-        findings.add("flow.start", f"{len(starts)} start events stand in one scope; one must.", file, scope)
+        findings.add(
+            "flow.start", f"{len(starts)} start events stand in one scope; one must.", file, scope
+        )
     before: dict[str, set[str]] = {name: set() for name in nodes}
     for source, targets in after.items():
         for target in targets:

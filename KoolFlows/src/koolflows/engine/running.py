@@ -233,7 +233,8 @@ class Run:
             self._workflow.do_engine_steps(will_complete_task=self._bound)
             # A timer that fired has moved a token: go on until nothing moves.
             while any(
-                not task.task_spec.manual for task in self._workflow.get_tasks(state=TaskState.READY)
+                not task.task_spec.manual
+                for task in self._workflow.get_tasks(state=TaskState.READY)
             ):
                 self._workflow.do_engine_steps(will_complete_task=self._bound)
         except FlowError:
@@ -243,14 +244,19 @@ class Run:
         except RecursionError:
             raise StepFailed("flow.endless", "The process goes round without an end.") from None
         self.steps = [
-            Step(task.task_spec.bpmn_id, datetime.fromtimestamp(task.last_state_change, self._now.tzinfo))
+            Step(
+                task.task_spec.bpmn_id,
+                datetime.fromtimestamp(task.last_state_change, self._now.tzinfo),
+            )
             for task in self._completed()
             if task.id not in self._before
         ]
 
     def _bound(self, _task: Any) -> None:  # noqa: ANN401  # Spiff's task.
         self._count += 1
-        sizes = (len(part.tasks) for part in (self._workflow, *self._workflow.subprocesses.values()))
+        sizes = (
+            len(part.tasks) for part in (self._workflow, *self._workflow.subprocesses.values())
+        )
         if self._count > MAX_STEPS or sum(sizes) > MAX_TASKS:
             raise StepFailed(
                 "flow.endless",

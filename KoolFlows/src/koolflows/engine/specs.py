@@ -41,9 +41,7 @@ class WaitingServiceTask(ServiceTask):
     """A service task that waits: the worker does it, and tells the outcome later."""
 
     def _execute(self, task: Any) -> None:  # noqa: ANN401  # Spiff's task.
-        parameters = {
-            name: found["value"] for name, found in self.evaluate_params(task).items()
-        }
+        parameters = {name: found["value"] for name, found in self.evaluate_params(task).items()}
         task._set_internal_data(parameters=parameters)  # noqa: SLF001  # Spiff's way to keep it.
         # None: the task is STARTED, neither done nor failed.
 

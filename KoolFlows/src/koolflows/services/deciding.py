@@ -140,7 +140,8 @@ def _taken(task: HumanTask | None = None) -> Conflict:
 def _require_role(task: HumanTask, principal: Principal) -> None:
     if not principal.roles & set(task.roles):
         raise NotPermitted(
-            "task.role", f"This task is decided by: {', '.join(task.roles)}. You hold none of these."
+            "task.role",
+            f"This task is decided by: {', '.join(task.roles)}. You hold none of these.",
         )
 
 

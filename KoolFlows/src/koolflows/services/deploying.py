@@ -9,7 +9,7 @@ from pathlib import Path
 from django.db import IntegrityError, connection
 
 from koolflows.engine.reading import Diagram, read
-from koolflows.services.versions import latest
+from koolflows.selectors.versions import latest
 from koolflows.store.context import SHARED, Principal, acting_as, require, system
 from koolflows.store.definitions.models import Version
 from koolflows.store.errors import Conflict, NotFound
@@ -17,7 +17,9 @@ from koolflows.store.errors import Conflict, NotFound
 __all__ = ["deploy", "deploy_shipped"]
 
 
-def deploy(*, principal: Principal, files: Mapping[str, bytes], now: datetime) -> tuple[Version, bool]:
+def deploy(
+    *, principal: Principal, files: Mapping[str, bytes], now: datetime
+) -> tuple[Version, bool]:
     """Store a bundle as its diagram's next version; return it and whether it is new.
 
     The same files again are the same version. Raises `NotPermitted`, `DiagramRefused`, and
@@ -36,13 +38,25 @@ def deploy_shipped(folder: Path, *, now: datetime) -> list[str]:
     """
     principal = system(SHARED)
     decisions = {file.name: file.read_bytes() for file in sorted(folder.glob("*.dmn"))}
+    waiting = {file.name: file.read_bytes() for file in sorted(folder.glob("*.bpmn"))}
     new = []
-    for file in sorted(folder.glob("*.bpmn"), key=lambda path: (path.name != "approval.bpmn", path)):
-        content = file.read_bytes()
-        used = {name: text for name, text in decisions.items() if Path(name).stem.encode() in content}
-        version, is_new = deploy(principal=principal, files={file.name: content, **used}, now=now)
-        if is_new:
-            new.append(version.key)
+    while waiting:
+        # What others call comes first, so that they find it deployed.
+        keys = {Path(name).stem for name in waiting}
+        ready = {
+            name: content
+            for name, content in waiting.items()
+            if not any(f'calledElement="{key}"'.encode() in content for key in keys)
+        }
+        for name, content in list((ready or waiting).items()):
+            used = {
+                table: text
+                for table, text in decisions.items()
+                if f">{Path(table).stem}<".encode() in content
+            }
+            version, is_new = deploy(principal=principal, files={name: content, **used}, now=now)
+            new += [version.key] if is_new else []
+            waiting.pop(name)
     return new
 
 

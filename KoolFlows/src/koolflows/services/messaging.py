@@ -59,5 +59,3 @@ def deliver(  # noqa: PLR0913  # Each is named where it is given.
     except IntegrityError:
         # The same message came twice at once: the other one is delivered.
         return with_retries(principal, act)
-
-

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from koolflows.engine.errors import FlowError
 from koolflows.engine.running import Run
+from koolflows.selectors.versions import compiled
 from koolflows.services.saving import FAILED, RUNNING, Move, Moved, write
-from koolflows.services.versions import compiled
 from koolflows.store.context import Principal, acting_as
 from koolflows.store.definitions.models import Version
 from koolflows.store.errors import Conflict, NotFound
@@ -28,7 +28,9 @@ def load(instance_id: UUID, principal: Principal, now: datetime) -> tuple[Move, 
     if instance is None:
         raise NotFound("process")
     if instance.state != RUNNING:
-        raise Conflict("instance.not-running", f"The process is {instance.state} and does not move.")
+        raise Conflict(
+            "instance.not-running", f"The process is {instance.state} and does not move."
+        )
     version = Version.objects.defer("specification", "files").get(pk=instance.version_id)
     run = Run.load(compiled(instance.version_id), instance.content, now)
     return Move(instance, version, principal, now), run

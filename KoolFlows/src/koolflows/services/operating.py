@@ -6,9 +6,9 @@ from uuid import UUID
 from koolflows.engine.errors import StepFailed
 from koolflows.engine.moving_over import moved_over
 from koolflows.engine.running import Run
+from koolflows.selectors.versions import compiled, latest
 from koolflows.services.moving import load, with_retries
 from koolflows.services.saving import CANCELLED, FAILED, OPEN, RUNNING, WAITING, Move, save, write
-from koolflows.services.versions import compiled, latest
 from koolflows.store.context import Principal, acting_as, require
 from koolflows.store.definitions.models import Version
 from koolflows.store.errors import Conflict, NotFound
@@ -106,5 +106,3 @@ def _found(instance_id: UUID) -> Instance:
     if instance is None:
         raise NotFound("process")
     return instance
-
-

@@ -10,8 +10,8 @@ from django.db import IntegrityError, transaction
 from koolflows.engine.errors import ValuesRefused
 from koolflows.engine.forms import check_data, check_values
 from koolflows.engine.running import Run
+from koolflows.selectors.versions import compiled, latest
 from koolflows.services.saving import RUNNING, Move, save
-from koolflows.services.versions import compiled, latest
 from koolflows.store.context import Principal, acting_as, require
 from koolflows.store.errors import Conflict, NotPermitted
 from koolflows.store.instances.models import Instance
