@@ -65,7 +65,11 @@ def memory_mb(pid: int) -> dict[str, float]:
 
 def measure_running(*, seconds: float, connections: int) -> bool:
     """Measure issuance, OCSP and memory of the platform that DDT_HOME names."""
-    status = json.loads(ddt("status", "--json"))
+    try:
+        status = json.loads(ddt("status", "--json"))
+    except subprocess.CalledProcessError:
+        sys.stderr.write("The platform is not ready, and only a running one is measured: make up\n")
+        return False
     api = urlsplit(status["urls"]["api"])
     ocsp_url = urlsplit(status["urls"]["ocsp"])
     host = api.netloc

@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from ddt.native import postgresql
+from ddt.settings import Settings
+from psycopg import sql
 
 DDT = Path(sys.executable).with_name("ddt")
 
@@ -46,12 +50,12 @@ class Platform:
         }
 
     def ddt(
-        self, *arguments: str | Path, check: bool = True, timeout: float = 180
+        self, *arguments: str | Path, check: bool = True, timeout: float = 180, token: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run `ddt`; a failed command shows what it printed."""
         result = subprocess.run(
             [DDT, *map(str, arguments)],
-            env=self.environment,
+            env=self.environment | ({"DDT_TOKEN": token} if token else {}),
             capture_output=True,
             text=True,
             check=False,
@@ -75,6 +79,28 @@ class Platform:
         return self.ddt(
             "token", "create", "--name", name, *options, "--expires", expires
         ).stdout.strip()
+
+    def person(self, username: str, *roles: str, namespace: str = "default") -> str:
+        """Add a person with these roles and return their one-time password."""
+        words = [word for role in roles for word in ("--role", role)]
+        return self.ddt(
+            "manage", "create_user", username, f"{username}@example.test", *words,
+            "--namespace", namespace,
+        ).stdout.strip()  # fmt: skip
+
+    def count(self) -> dict[str, int]:
+        """Return how many rows the tables have that an issuance writes to, of all namespaces."""
+        password = (self.home / "secrets" / "postgres-password").read_text().strip()
+        runtime = Settings(self.home).runtime
+        address = postgresql.url(runtime, user="postgres", password=password, database="pkakey")
+        tables = ("certificates_intent", "certificates_certificate", "audit_entry")
+        with psycopg.connect(address) as connection:
+            return {
+                table: connection.execute(
+                    sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
+                ).fetchone()[0]  # type: ignore[index]
+                for table in tables
+            }
 
     def root(self) -> Path:
         """Return the file with the root certificate, printed by `ddt trust`."""

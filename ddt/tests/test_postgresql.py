@@ -2,8 +2,10 @@
 
 import os
 import pwd
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +106,7 @@ def test_the_temporary_server_dies_with_the_test_run_that_started_it() -> None:
     while any(_runs_in(p, folder) for p in servers) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not [p for p in servers if _runs_in(p, folder)]
+    shutil.rmtree(folder)
 
 
 def _runs_in(process: psutil.Process, folder: str) -> bool:
@@ -130,11 +133,32 @@ def test_an_account_that_does_not_exist_is_named(
         postgresql.identity(tmp_path)
 
 
+@pytest.fixture
+def open_binaries(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that every account may enter, with the programs: a checkout need not be one."""
+    folder = Path(tempfile.mkdtemp(prefix="ddt-pg-programs-"))
+    folder.chmod(0o755)
+    package = postgresql.binaries().parents[1]
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(part, folder / part.name)
+    binaries = folder / package.name / "pginstall" / "bin"
+    monkeypatch.setattr(postgresql, "binaries", lambda: binaries)
+    monkeypatch.setenv(postgresql.ACCOUNT_VARIABLE, "nobody")
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
-def test_the_named_account_is_used_where_namespaces_are_barred(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    name = pwd.getpwnam("nobody").pw_name
-    monkeypatch.setenv(postgresql.ACCOUNT_VARIABLE, name)
+def test_the_named_account_is_used_where_namespaces_are_barred(open_binaries: Path) -> None:
     with postgresql.temporary_server() as url:
         assert one(url, "SELECT 1") == 1
+        folder = Path(parse_qs(urlsplit(url).query)["host"][0])
+        owner = pwd.getpwnam("nobody").pw_uid
+        assert (folder / "data" / "postmaster.pid").stat().st_uid == owner
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+def test_an_account_that_cannot_run_the_program_is_told(open_binaries: Path) -> None:
+    open_binaries.chmod(0o700)
+    with pytest.raises(TroubleError, match=r"'nobody'.*cannot run .*Let it read that folder"):
+        postgresql.identity(open_binaries / "data")

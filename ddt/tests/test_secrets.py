@@ -1,7 +1,11 @@
 """Secrets: made once, for the owner only, never overwritten."""
 
 import os
+import pwd
+import shutil
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,12 +74,24 @@ def test_a_secret_that_is_a_folder_or_no_text_is_told(tmp_path: Path) -> None:
         secret_files.prepare(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
-def test_an_unreadable_secret_is_told(tmp_path: Path) -> None:
-    secret_files.prepare(tmp_path)
-    (tmp_path / "keystore-kek").chmod(0)
+@pytest.fixture
+def folder_of_a_user() -> Iterator[Path]:
+    """A folder of an ordinary user, and this process as that user: root reads every file."""
+    user = os.geteuid() or pwd.getpwnam("nobody").pw_uid
+    folder = Path(tempfile.mkdtemp())
+    os.chown(folder, user, -1)
+    before = os.geteuid()
+    os.seteuid(user)
+    yield folder
+    os.seteuid(before)
+    shutil.rmtree(folder)
+
+
+def test_an_unreadable_secret_is_told(folder_of_a_user: Path) -> None:
+    secret_files.prepare(folder_of_a_user)
+    (folder_of_a_user / "keystore-kek").chmod(0)
     with pytest.raises(TroubleError, match="chmod 600"):
-        secret_files.prepare(tmp_path)
+        secret_files.prepare(folder_of_a_user)
 
 
 def test_a_folder_that_stood_open_is_shut(tmp_path: Path) -> None:

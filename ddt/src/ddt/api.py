@@ -4,6 +4,8 @@ Connects to 127.0.0.1 with the name and port of the platform's own address, and 
 root in DDT_HOME.
 """
 
+import os
+import re
 import ssl
 from typing import Any
 
@@ -15,6 +17,8 @@ from ddt.settings import Settings
 
 TIMEOUT_SECONDS = 30.0
 TOKEN = "cli-token"  # noqa: S105  # The file's name.
+TOKEN_VARIABLE = "DDT_TOKEN"  # noqa: S105  # The variable's name.
+_TOKEN_SHAPE = re.compile(r"[\x21-\x7e]{1,200}")
 _UNAUTHORIZED = 401
 
 
@@ -43,7 +47,7 @@ class Client:
             base_url=f"https://127.0.0.1:{settings.https_port}/api/v1/",
             headers={
                 "Host": settings.portal.removeprefix("https://"),
-                "Authorization": f"Bearer {secret_files.read(settings.secrets, TOKEN)}",
+                "Authorization": f"Bearer {_token(settings)}",
                 "Accept": "application/json",
             },
         )
@@ -96,10 +100,26 @@ class Client:
         if response.status_code == _UNAUTHORIZED:
             file = self._settings.secrets / TOKEN
             sentence += (
-                f" The command's own token is in {file}: to get a new one, remove that file and "
-                "run 'ddt manage bootstrap'."
+                f" The token came from {TOKEN_VARIABLE}: put another there, or unset it to use the "
+                "command's own."
+                if os.environ.get(TOKEN_VARIABLE)
+                else f" The command's own token is in {file}: to get a new one, remove that file "
+                "and run 'ddt manage bootstrap'."
             )
         return TroubleError(sentence, problem=problem)
+
+
+def _token(settings: Settings) -> str:
+    """Return the token that the environment names, or the command's own on this machine."""
+    named = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not named:
+        return secret_files.read(settings.secrets, TOKEN)
+    if not _TOKEN_SHAPE.fullmatch(named):
+        raise TroubleError(
+            f"{TOKEN_VARIABLE} holds no token: 1 to 200 visible ASCII characters. "
+            "'ddt token create' makes one.",
+        )
+    return named
 
 
 def _object(response: httpx.Response) -> dict[str, Any]:

@@ -51,6 +51,9 @@ def issue(
     chain_out: Annotated[
         Path | None, typer.Option(help="Where the issuers' certificates go, in PEM.")
     ] = None,
+    authority: Annotated[
+        str, typer.Option(help="The issuing authority's id; without one, the namespace's own.")
+    ] = "",
     *,
     as_json: Json = False,
 ) -> None:
@@ -59,7 +62,8 @@ def issue(
     for file in (out, chain_out):
         if file is not None and not file.absolute().parent.is_dir():
             raise TroubleError(f"The folder of {file} does not exist. Make it first.")
-    answer = Client(settings.load()).post("certificates/", {"csr": text, "profile": profile})
+    body = {"csr": text, "profile": profile} | ({"authority": authority} if authority else {})
+    answer = Client(settings.load()).post("certificates/", body)
     _write(out, answer["pem"])
     if chain_out is not None:
         _write(chain_out, "".join(_line_end(pem) for pem in answer["chain"]))

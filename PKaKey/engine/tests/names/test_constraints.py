@@ -4,7 +4,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 from pkakey_engine.errors import Refusal, Refused
-from pkakey_engine.names import Name, NameKind, check_name_constraints
+from pkakey_engine.names import Name, NameKind, check_name_constraints, parse_subtree
 
 DNS, IP, EMAIL, URI = NameKind.DNS, NameKind.IP, NameKind.EMAIL, NameKind.URI
 EMPTY = x509.Name([])
@@ -179,3 +179,33 @@ def test_a_constraint_on_a_kind_that_is_never_issued_binds_nothing(
     names = [Name(DNS, "example.com")]
     assert is_inside(x509.NameConstraints([other], None), names=names)
     assert is_inside(x509.NameConstraints(None, [other]), names=names)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dns:Example.test", x509.DNSName("example.test")),
+        ("dns:.example.test", x509.DNSName(".example.test")),
+        (" ip:10.0.0.0/8 ", x509.IPAddress(ipaddress.ip_network("10.0.0.0/8"))),
+        ("ip:2001:db8::/32", x509.IPAddress(ipaddress.ip_network("2001:db8::/32"))),
+        ("email:example.test", x509.RFC822Name("example.test")),
+        ("email:a@Example.test", x509.RFC822Name("a@example.test")),
+        ("uri:.example.test", x509.UniformResourceIdentifier(".example.test")),
+    ],
+)
+def test_a_subtree_is_read_from_text(text: str, expected: x509.GeneralName) -> None:
+    assert parse_subtree(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", ":", "dns", "dns:", "dns:*.example.test", "dns:..example.test", "dns:a b", "ip:",
+        "ip:10.0.0.1/8", "ip:10.0.0.0/33", "ip:host", "email:", "email:@", "email:a@b@c",
+        "email:.a@example.test", "uri:", "uri:https://example.test/", "DNS:example.test",
+        "other:example.test", "dns:" + "a" * 300, "dns:\x00",
+    ],
+)  # fmt: skip
+def test_what_is_no_subtree_is_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        parse_subtree(text)

@@ -91,11 +91,25 @@ def test_migrations_are_made_by_the_owner(environment: dict[str, str], tmp_path:
     assert start(migrating, code).stdout.split() == ["pkakey_owner", "p", "pkakey"]
 
 
-def test_the_status_process_imports_no_django(environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(("pooled", "threshold"), [("true", "None"), ("false", "2")])
+def test_statements_are_prepared_only_where_no_pooler_stands_between(
+    environment: dict[str, str], pooled: str, threshold: str
+) -> None:
+    code = f"""{READ}
+from django.db import connection
+print(connection.get_connection_params()["prepare_threshold"])"""
+    done = start(environment | {"PKAKEY_DATABASE_POOLED": pooled}, code)
+    assert done.stdout.split() == [threshold], done.stderr
+
+
+@pytest.mark.parametrize("module", ["status_wsgi", "beat"])
+def test_the_small_processes_do_not_load_the_site(environment: dict[str, str], module: str) -> None:
     done = start(
         environment,
-        "import sys; import pkakey.config.status_wsgi; "
-        "print(sorted(m for m in sys.modules if m.split('.')[0] == 'django'))",
+        f"import sys; from pkakey.config import {module}; getattr({module}, 'app', None); "
+        # kombu takes a few functions of Django, where it is installed.
+        "heavy = ('django.apps', 'django.conf', 'django.db', 'rest_framework', 'wagtail'); "
+        "print([name for name in heavy if name in sys.modules])",
     )
     assert done.stdout.strip() == "[]", done.stderr
 
@@ -115,10 +129,11 @@ def test_every_app_with_tables_has_migrations() -> None:
 
 
 def test_the_schedule_names_tasks_that_exist() -> None:
+    from pkakey.config.beat import SCHEDULE
     from pkakey.config.celery import app
 
     app.loader.import_default_modules()
-    scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    scheduled = {entry["task"] for entry in SCHEDULE.values()}
     assert scheduled <= set(app.tasks)
     assert len(scheduled) == 6
 

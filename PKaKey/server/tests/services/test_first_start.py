@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from pkakey.services.errors import Conflict, ServiceUnavailable
+from pkakey.services.errors import Conflict, NotPermitted, ServiceUnavailable
+from pkakey_engine.errors import Refusal, Refused
 
 
 @pytest.fixture
@@ -170,6 +171,49 @@ def test_the_authority_of_another_namespace_is_no_parent(platform: Any) -> None:
             parent_id=platform.root_id,
             algorithm="ecdsa-p256",
             now=platform.now,
+        )
+
+
+def fenced_authority(platform: Any, **constraints: Any) -> Any:
+    return platform.services.create_authority(
+        principal=platform.admin,
+        common_name="Fenced",
+        organization="x",
+        profile="issuing-ca",
+        parent_id=platform.root_id,
+        algorithm="ecdsa-p256",
+        now=platform.now,
+        **constraints,
+    )
+
+
+def test_an_authority_issues_no_name_outside_its_constraints(platform: Any) -> None:
+    made = fenced_authority(
+        platform, permitted=["dns:inside.test"], excluded=["dns:no.inside.test"]
+    )
+    constraints = x509.load_pem_x509_certificate(made.pem.encode()).extensions
+    found = constraints.get_extension_for_class(x509.NameConstraints)
+    assert found.critical
+    assert found.value.permitted_subtrees == [x509.DNSName("inside.test")]
+    assert found.value.excluded_subtrees == [x509.DNSName("no.inside.test")]
+    platform.services.set_default_authority(principal=platform.admin, authority_id=made.id)
+    assert platform.issue("www.inside.test").authority_id == made.id
+    for name in ("www.outside.test", "a.no.inside.test"):
+        with pytest.raises(Refused) as caught:
+            platform.issue(name)
+        assert caught.value.refusal is Refusal.NAME_OUTSIDE_CONSTRAINTS
+
+
+def test_a_constraint_that_is_none_makes_no_authority(platform: Any) -> None:
+    with pytest.raises(Refused):
+        fenced_authority(platform, permitted=["example.test"])
+    assert fenced_authority(platform).name == "Fenced"
+
+
+def test_only_who_manages_authorities_sets_the_namespaces_own(platform: Any) -> None:
+    with pytest.raises(NotPermitted):
+        platform.services.set_default_authority(
+            principal=platform.principal("pki-officer"), authority_id=platform.root_id
         )
 
 

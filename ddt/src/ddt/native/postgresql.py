@@ -92,7 +92,15 @@ def identity(data: Path) -> list[str]:
     for folder in (data, *(p for p in data.rglob("*") if data.is_dir())):
         if folder.exists():
             os.chown(folder, entry.pw_uid, entry.pw_gid)
-    return ["--account", account]
+    options = ["--account", account]
+    probe = launch_prefix(death_signal=signal.SIGTERM, identity=options)
+    postgres = binaries() / "postgres"
+    if subprocess.run([*probe, postgres, "--version"], check=False, capture_output=True).returncode:  # noqa: S603
+        raise TroubleError(
+            f"The account '{account}', which {ACCOUNT_VARIABLE} names, cannot run {postgres}. Let "
+            "it read that folder and enter those above, or name another account.",
+        )
+    return options
 
 
 def is_initialised(data: Path) -> bool:

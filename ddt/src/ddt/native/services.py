@@ -202,20 +202,23 @@ class _Platform:
         # Threads: the work waits for the database and the signer, and forks cost 100 MB more.
         words = ["worker", "--pool", "threads", "--concurrency", "4", "--loglevel", "INFO"]
         words += ["--without-gossip", "--without-mingle"]
-        return self._celery("worker", words, b" ready.")
+        return self._celery("worker", "pkakey.config.celery", words, b" ready.")
 
     def _beat(self) -> Unit:
         words = ["beat", "--loglevel", "INFO", "--pidfile="]
         words += ["--schedule", str(self.home / "stamps" / "beat-schedule")]
-        return self._celery("beat", words, b"beat: Starting")
+        return self._celery("beat", "pkakey.config.beat", words, b"beat: Starting")
 
-    def _celery(self, name: str, words: list[str], sign: bytes) -> Unit:
+    def _celery(self, name: str, app: str, words: list[str], sign: bytes) -> Unit:
         return Unit(
             name,
-            [sys.executable, "-m", "celery", "--app", "pkakey.config.celery", *words],
+            [sys.executable, "-m", "celery", "--app", app, *words],
             after=("bootstrap",),
             ready=logged(self.settings.logs / f"{name}.log", sign),
-            environment=self.environment("worker"),
+            environment={
+                **self.environment("worker"),
+                "DJANGO_SETTINGS_MODULE": "pkakey.config.settings_worker",
+            },
         )
 
     def _traefik(self) -> Unit:
@@ -281,6 +284,8 @@ class _Platform:
             "DJANGO_SETTINGS_MODULE": "pkakey.config.settings",
             "PKAKEY_DATABASE_URL": _database_url(self.settings, f"pkakey_{role}"),
             "PKAKEY_DATABASE_PASSWORD_FILE": str(secrets / f"pkakey-{role}-password"),
+            # The embedded server is reached through its own socket; one's own may have a pooler.
+            "PKAKEY_DATABASE_POOLED": str(not self.is_embedded).lower(),
             "PKAKEY_REDIS_URL": f"redis://127.0.0.1:{self.ports.valkey}/0",
             "PKAKEY_REDIS_PASSWORD_FILE": str(secrets / "redis-password"),
             "PKAKEY_SIGNER_SOCKET": str(self.signer_socket),

@@ -6,7 +6,7 @@ from cryptography import x509
 
 from pkakey_engine.errors import Refusal, Refused
 from pkakey_engine.names.addresses import parse_email_address, parse_ip_address, parse_uri
-from pkakey_engine.names.constraints import check_name_constraints
+from pkakey_engine.names.constraints import check_name_constraints, parse_subtree
 from pkakey_engine.names.dns import is_dns_name, parse_dns_name
 from pkakey_engine.names.kinds import Name, NameKind
 
@@ -18,6 +18,7 @@ __all__ = [
     "name_from_general_name",
     "parse_dns_name",
     "parse_name",
+    "parse_subtree",
 ]
 
 

@@ -8,11 +8,11 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from pkakey_engine.errors import Refusal, Refused
-from pkakey_engine.names.addresses import uri_host
-from pkakey_engine.names.dns import is_dns_name
+from pkakey_engine.names.addresses import parse_email_address, uri_host
+from pkakey_engine.names.dns import is_dns_name, parse_dns_name
 from pkakey_engine.names.kinds import Name, NameKind
 
-__all__ = ["check_name_constraints"]
+__all__ = ["check_name_constraints", "parse_subtree"]
 
 _KINDS: dict[NameKind, type[x509.GeneralName]] = {
     NameKind.DNS: x509.DNSName,
@@ -20,6 +20,39 @@ _KINDS: dict[NameKind, type[x509.GeneralName]] = {
     NameKind.EMAIL: x509.RFC822Name,
     NameKind.URI: x509.UniformResourceIdentifier,
 }
+
+
+def parse_subtree(text: str) -> x509.GeneralName:
+    """Return the subtree that text such as ``dns:example.test`` or ``ip:10.0.0.0/8`` means.
+
+    Kinds are dns, ip, email and uri. A domain means itself and, for DNS names, all below it; with a
+    leading dot only what is below. Raises ``Refused`` (name.malformed-*, name.not-permitted).
+    """
+    kind, _, value = text.strip().partition(":")
+    match kind:
+        case "ip":
+            try:
+                return x509.IPAddress(ipaddress.ip_network(value))
+            except ValueError as error:
+                raise Refused(
+                    Refusal.NAME_MALFORMED_IP,
+                    f"{value[:64]!r} is no network; write one such as 10.0.0.0/8 or 2001:db8::/32.",
+                ) from error
+        case "dns" | "uri" | "email":
+            _, at, host = value.rpartition("@") if kind == "email" else ("", "", value)
+            dot = "." if host.startswith(".") and not at else ""
+            domain = dot + parse_dns_name(host.removeprefix(dot))
+            if kind == "dns":
+                return x509.DNSName(domain)
+            if kind == "uri":
+                return x509.UniformResourceIdentifier(domain)
+            return x509.RFC822Name(parse_email_address(value) if at else domain)
+        case _:
+            raise Refused(
+                Refusal.NAME_NOT_PERMITTED,
+                f"{text[:64]!r} is no name constraint; write kind:value with the kind dns, ip, "
+                "email or uri, such as dns:example.test.",
+            )
 
 
 def _under_domain(name: str, domain: str) -> bool:

@@ -1,21 +1,20 @@
-"""The Celery application: `celery -A pkakey.config.celery worker` and `… beat`.
+"""The worker's Celery application: `celery -A pkakey.config.celery worker`.
 
-The schedule stands here, in code. Every task may run twice without harm, so tasks are acknowledged
-after they ran, and what a killed worker had is given to another after a minute.
+Every task may run twice without harm, so tasks are acknowledged after they ran, and what a killed
+worker had is given to another after a minute. What is due when stands in `config.beat`.
 """
 
 import os
-from datetime import timedelta
 
 import django
 from celery import Celery
 from celery.signals import setup_logging
 from django.conf import settings
 
+from pkakey.config.queue import QUEUE, TRANSPORT_OPTIONS, VISIBILITY_SECONDS
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pkakey.config.settings")
 django.setup()
-
-VISIBILITY_SECONDS = 60
 
 
 def _broker() -> str:
@@ -36,24 +35,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_cancel_long_running_tasks_on_connection_loss=True,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"visibility_timeout": VISIBILITY_SECONDS},
+    broker_transport_options=TRANSPORT_OPTIONS,
     task_time_limit=VISIBILITY_SECONDS * 5,
-    task_default_queue="pkakey",
-    timezone="UTC",
-    beat_schedule={
-        name: {
-            "task": f"pkakey.config.tasks.{name}",
-            "schedule": timedelta(seconds=seconds),
-            # A beat that finds no worker must not pile up work.
-            "options": {"expires": seconds},
-        }
-        for name, seconds in {
-            "relay_outbox": 2,
-            "reconcile_intents": 30,
-            "publish_due_crls": 60,
-            "renew_gateway_certificate": 3600,
-            "renew_ocsp_responders": 3600,
-            "announce_expiring": 3600,
-        }.items()
-    },
+    task_default_queue=QUEUE,
 )

@@ -8,6 +8,8 @@ from pkakey.config.env import Env
 
 OWNER = "pkakey_owner"
 WEB = "pkakey_web"
+PREPARE_AFTER = 2
+"""A statement seen this often on a connection is prepared (`store.direct` repeats a few)."""
 TEST_PASSWORD = "for-tests-only"  # noqa: S105  # The tests' own roles, on the tests' own server.
 
 
@@ -21,6 +23,8 @@ def database(env: Env, *, migrating: bool) -> dict[str, Any]:
     if env.database_password_file is not None:
         entry["PASSWORD"] = env.database_password_file.read_text().strip()
     if not migrating:
+        if not env.database_pooled:
+            entry["OPTIONS"]["prepare_threshold"] = PREPARE_AFTER
         return entry
     password = env.password(OWNER)
     if password is not None:

@@ -21,6 +21,11 @@ class Env(BaseSettings):
     database_password_file: Path | None = Field(
         default=None, description="The file with that role's password."
     )
+    database_pooled: bool = Field(
+        default=True,
+        description="Whether a pooler in transaction mode may stand before PostgreSQL; then "
+        "no statement is prepared.",
+    )
     admin_database_url: str | None = Field(
         default=None, description="PostgreSQL as an administrator; only for prepare_database."
     )

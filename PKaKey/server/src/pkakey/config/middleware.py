@@ -48,3 +48,16 @@ class LooserPolicyForEditors:
             response._csp_replace = settings.CMS_CONTENT_SECURITY_POLICY  # type: ignore[attr-defined]  # noqa: SLF001  # django-csp's own way.
             response.headers["X-Frame-Options"] = "SAMEORIGIN"
         return response
+
+
+class StrictestPolicy:
+    """A content security policy for answers that no browser has to render: nothing is allowed."""
+
+    def __init__(self, get_response: Respond) -> None:
+        self._respond = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request."""
+        response = self._respond(request)
+        response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        return response

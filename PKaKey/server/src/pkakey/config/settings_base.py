@@ -78,6 +78,15 @@ MIDDLEWARE = [
     "pkakey.fronts.portal.middleware.PasswordChangeRequired",
 ]
 
+# For requests that bring their own credentials (`config.site`): no session, no forms, no pages.
+MACHINE_MIDDLEWARE = [
+    "pkakey.config.middleware.RequestMiddleware",
+    "pkakey.config.middleware.StrictestPolicy",
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -3,6 +3,7 @@
 Only services and selectors open transactions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -133,9 +134,12 @@ class Services:
         parent_id: UUID | None,
         algorithm: str,
         now: datetime,
+        permitted: Sequence[str] = (),
+        excluded: Sequence[str] = (),
     ) -> CreatedAuthority:
         """Create an authority: key in the signer, certificate, OCSP responder and first CRL.
 
+        `permitted` and `excluded` become its name constraints: text such as `dns:example.test`.
         With the same name again it finishes a half-made one; `Conflict("authority.exists")` for
         a finished one. Raises `NotPermitted`, `NotFound("authority")`, `Refused`.
         """
@@ -148,7 +152,13 @@ class Services:
             parent_id=parent_id,
             algorithm=algorithm,
             now=now,
+            permitted=permitted,
+            excluded=excluded,
         )
+
+    def set_default_authority(self, *, principal: Principal, authority_id: UUID) -> None:
+        """Let the principal's namespace issue from this authority when a request names none."""
+        namespaces.set_default_authority(principal, authority_id)
 
     def publish_crl(self, *, authority_id: UUID, now: datetime) -> PublishedCRL:
         """Sign and store a new full CRL; raises `NotFound("authority")`."""

@@ -1,10 +1,14 @@
 """Create an authority: its key in the signer, its certificate, its responder, its first CRL."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pkakey_engine.issuance import authority_subject, intend_authority
+from pkakey_engine.names import parse_subtree
 from pkakey_signers.errors import SignerRefused, SignerUnavailable
 
 from pkakey.selectors.values import pem
@@ -26,6 +30,14 @@ from pkakey.store.certificates.models import Certificate, Intent
 from pkakey.store.context import acting_as
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Constraints:
+    """The name constraints that an authority's certificate gets (RFC 5280 section 4.2.1.10)."""
+
+    permitted: tuple[x509.GeneralName, ...]
+    excluded: tuple[x509.GeneralName, ...]
+
+
 def create_authority(
     outside: Outside,
     *,
@@ -36,11 +48,17 @@ def create_authority(
     parent_id: UUID | None,
     algorithm: str,
     now: datetime,
+    permitted: Sequence[str] = (),
+    excluded: Sequence[str] = (),
 ) -> CreatedAuthority:
     """Create an authority; `services.Services.create_authority` tells the rest."""
     require(principal, "authorities:manage")
     # Refusals first, before anything is written.
     authority_subject(common_name, organization)
+    constraints = _Constraints(
+        permitted=tuple(map(parse_subtree, permitted)),
+        excluded=tuple(map(parse_subtree, excluded)),
+    )
     current_profile(principal, profile)
     if parent_id is not None:
         parent = issuing_authority(outside, principal, parent_id)
@@ -59,7 +77,7 @@ def create_authority(
             "authority.exists",
             f"There is an authority named {common_name!r} in this namespace. Choose another name.",
         )
-    _certify(outside, principal, authority, organization, now)
+    _certify(outside, principal, authority, organization, constraints, now)
     ensure_responder(outside, principal=principal, authority_id=authority.id, now=now)
     publish_crl(outside, authority_id=authority.id, now=now)
     return _created(principal, authority.id)
@@ -95,6 +113,7 @@ def _certify(
     principal: Principal,
     authority: Authority,
     organization: str,
+    constraints: _Constraints,
     now: datetime,
 ) -> None:
     with acting_as(principal):
@@ -129,6 +148,8 @@ def _certify(
         profile=current_profile(principal, authority.profile),
         issuer=parent.issuer if parent else None,
         now=now,
+        permitted=constraints.permitted,
+        excluded=constraints.excluded,
     )
     recorded = record_intent(
         principal=principal,

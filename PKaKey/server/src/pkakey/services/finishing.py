@@ -132,7 +132,7 @@ def activate_authority(
     with acting_as(principal):
         authority = Authority.objects.get(id=authority_id)
     outside.signer.activate_authority(key_id=authority.key_id, certificate_der=certificate_der)
-    issuer = Issuer.from_certificate(x509.load_der_x509_certificate(certificate_der))
+    issuer = Issuer.from_certificate_der(certificate_der)
     name_sha1, key_sha1 = issuer_hashes(issuer, "sha1")
     name_sha256, key_sha256 = issuer_hashes(issuer, "sha256")
     with acting_as(principal):

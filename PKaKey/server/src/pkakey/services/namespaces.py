@@ -9,7 +9,7 @@ from pkakey_engine.issuance import shipped_profiles
 from pkakey.services.errors import Conflict
 from pkakey.services.issuing_authority import authority_path, forget
 from pkakey.services.namespace_walk import each_namespace
-from pkakey.services.principals import Principal, system_principal
+from pkakey.services.principals import Principal, require, system_principal
 from pkakey.services.records import record
 from pkakey.store.authorities.models import AuthorityGrant
 from pkakey.store.context import acting_as
@@ -71,6 +71,7 @@ def ensure_profiles(principal: Principal, *, now: datetime) -> None:
 
 def set_default_authority(principal: Principal, authority_id: UUID) -> None:
     """Let the namespace issue from this authority when a request names none."""
+    require(principal, "authorities:manage")
     with acting_as(principal):
         Namespace.objects.filter(id=principal.namespace_id).update(
             default_authority_id=authority_id

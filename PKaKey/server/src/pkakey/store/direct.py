@@ -18,7 +18,6 @@ from pkakey.store.errors import ServiceUnavailable
 logger = logging.getLogger(__name__)
 
 _local = threading.local()
-_ORDINARY = {"autocommit": True, "prepare_threshold": None}
 
 
 def call(query: LiteralString, values: Sequence[object]) -> list[tuple[Any, ...]]:
@@ -58,10 +57,10 @@ def _connection() -> psycopg.Connection[tuple[Any, ...]]:
     if connection is not None and not connection.closed:
         return connection
     parameters = connections["default"].get_connection_params()
-    for name in ("cursor_factory", "context", "prepare_threshold"):
+    for name in ("cursor_factory", "context"):
         parameters.pop(name, None)
     try:
-        _local.connection = psycopg.connect(**{**parameters, **_ORDINARY})
+        _local.connection = psycopg.connect(**{**parameters, "autocommit": True})
     except psycopg.OperationalError as error:
         raise _unavailable(error) from error
     fresh: psycopg.Connection[tuple[Any, ...]] = _local.connection

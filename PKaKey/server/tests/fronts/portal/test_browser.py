@@ -4,7 +4,6 @@ Screenshots go to artifacts/screenshots/ of the checkout; somebody should look a
 """
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from PKaKey.server.tests.conftest import Platform, csr
 from PKaKey.server.tests.fronts.portal.conftest import PASSWORD, Person
@@ -24,41 +23,6 @@ SCREENSHOTS = Path(__file__).parents[5] / "artifacts" / "screenshots"
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 LARGEST_FIRST_LOAD_BYTES = 100_000
 MOST_REQUESTS = 10
-
-
-@pytest.fixture(scope="module")
-def address(platform: Platform, module_patch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The portal over plain HTTP on a loopback port, for this module's tests."""
-    from django.conf import settings
-    from pytest_django.live_server_helper import LiveServer
-
-    # Playwright's synchronous API runs an event loop in this thread; Django asks whether that is
-    # meant before it touches the database from here.
-    module_patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    # Browsers take cookies named __Host- over HTTPS only.
-    for name in ("SESSION", "CSRF"):
-        module_patch.setattr(settings, f"{name}_COOKIE_SECURE", False)
-        module_patch.setattr(settings, f"{name}_COOKIE_NAME", name.lower())
-    # Each request has a thread of its own, and would leave its connection open behind it.
-    module_patch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
-    server = LiveServer("localhost")
-    yield server.url
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def browser(address: str) -> Iterator[Browser]:
-    """Debian's Chromium."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.fail("There is no chromium on PATH: apt-get install chromium.")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=program,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

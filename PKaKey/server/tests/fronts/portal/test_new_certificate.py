@@ -1,11 +1,12 @@
 """A new certificate: the preview, what is refused and why, and the way to an issued one."""
 
 import base64
+import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from pkakey_engine.testing.requests import make_csr
@@ -28,6 +29,12 @@ def small_key() -> str:
     return made.decode()
 
 
+def known_key() -> str:
+    key = ec.derive_private_key(1, ec.SECP256R1())
+    made: bytes = make_csr(common_name="a.example.test", dns=["a.example.test"], private_key=key)
+    return made.decode()
+
+
 BAD = {
     "empty": ("", "csr.malformed"),
     "words": ("Please give me a certificate.", "csr.malformed"),
@@ -37,6 +44,8 @@ BAD = {
     "huge in UTF-8": ("é" * 33_000, "csr.too-large"),
     "a broken signature": (broken_signature(), "csr.bad-signature"),
     "a key of 1,024 bits": (small_key(), "key.too-small"),
+    "a key that everybody knows": (known_key(), "key.known-compromised"),
+    "random bytes": (random.Random(7).randbytes(500).decode("latin-1"), "csr.malformed"),  # noqa: S311
     "no name": (make_csr().decode(), "name.missing"),
     "no name that may be": (make_csr(common_name="not a name").decode(), "name."),
 }
@@ -58,11 +67,16 @@ def test_a_bad_request_is_refused_beside_the_field_and_nothing_is_stored(
     assert count() == before
 
 
-def test_random_bytes_as_a_file_are_refused(officer: Client) -> None:
-    file = SimpleUploadedFile("a.csr", bytes(range(256)) * 9)
-    response = officer.post(NEW, {"csr_file": file, "profile": "tls-server", "act": "issue"})
-    assert response.status_code == 400
-    assert "csr.malformed" in response.text
+def test_random_bytes_as_a_file_are_refused(
+    officer: Client, count: Callable[[], tuple[int, ...]]
+) -> None:
+    before = count()
+    for act in ("issue", "preview"):
+        file = SimpleUploadedFile("a.csr", bytes(range(256)) * 9)
+        response = officer.post(NEW, {"csr_file": file, "profile": "tls-server", "act": act})
+        assert response.status_code == 400
+        assert "csr.malformed" in response.text
+    assert count() == before
 
 
 @pytest.mark.parametrize("profile", ["", "nope", "root-ca", "issuing-ca", "ocsp-signer", "../x"])

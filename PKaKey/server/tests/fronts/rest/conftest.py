@@ -4,15 +4,11 @@ A first start costs more than most of these tests, and they only add to it; so i
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
-from PKaKey.server.tests.conftest import Platform, empty_database
+from PKaKey.server.tests.conftest import Platform
 from PKaKey.server.tests.fronts.rest.rest_client import RESTClient
 
 READS = ("certificates:read", "authorities:read", "profiles:read")
@@ -20,71 +16,9 @@ ALL = (*READS, "certificates:issue", "certificates:revoke", "tokens:manage")
 
 
 @pytest.fixture(scope="module")
-def module_patch() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def platform(
-    signer_process: Path,
-    admin_dsn: str,
-    django_db_blocker: Any,
-    tmp_path_factory: pytest.TempPathFactory,
-    module_patch: pytest.MonkeyPatch,
-) -> Iterator[Platform]:
+def platform(shared_platform: Platform) -> Platform:
     """A platform after its first start, and a second namespace `guest` beside `default`."""
-    from django.conf import settings
-    from django.db import connections
-    from pkakey.config import wiring
-    from pkakey.services import Services
-    from pkakey.services.namespace_walk import each_namespace
-    from pkakey.services.outside import Outside
-    from pkakey.services.principals import Principal
-    from pkakey.store import direct
-    from pkakey_signers.client import SignerClient
-
-    # WhiteNoise warns about a missing folder.
-    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
-    folder = tmp_path_factory.mktemp("platform")
-    now = datetime.now(tz=UTC).replace(microsecond=0)
-    with SignerClient(signer_process / "signer.sock") as signer, django_db_blocker.unblock():
-        services = Services(
-            Outside(
-                signer=signer,
-                redis_url="redis://127.0.0.1:1/0",
-                domain="theddt.localhost",
-                http_port=8080,
-                https_port=8443,
-                gateway_tls_dir=folder / "tls",
-                secrets_dir=folder / "secrets",
-            )
-        )
-        module_patch.setattr(wiring, "services", lambda: services)
-        made = services.bootstrap(now=now)
-        guest_id = services.create_namespace(slug="guest", name="Guest", now=now)
-        [home] = [one for one in each_namespace("tests") if one.namespace == "default"]
-        admin = Principal(
-            kind="user",
-            id="7",
-            name="ada",
-            namespace_id=home.namespace_id,
-            namespace="default",
-            roles=frozenset({"pki-admin"}),
-            request_id="0b6c1f6e-0000-4000-8000-000000000000",
-        )
-        yield Platform(
-            services=services,
-            now=now,
-            namespace_id=home.namespace_id,
-            root_id=made.root_id,
-            issuing_id=made.issuing_id,
-            admin=admin,
-            guest=replace(admin, id="8", name="bob", namespace_id=guest_id, namespace="guest"),
-        )
-        direct.close()
-        connections.close_all()
-        empty_database(admin_dsn)
+    return shared_platform
 
 
 @pytest.fixture(scope="module")

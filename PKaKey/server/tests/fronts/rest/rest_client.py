@@ -4,12 +4,36 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpResponse
-from django.test import Client
+from django.test import Client, override_settings
+from django.test.client import ClientHandler
+from pkakey.config.site import is_from_a_machine
 from pkakey_engine.testing import make_csr
 
 PROBLEM = "application/problem+json"
 HOST = "pkakey.theddt.localhost"
+
+
+class _MachineClientHandler(ClientHandler):
+    def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002  # Django's.
+        with override_settings(MIDDLEWARE=settings.MACHINE_MIDDLEWARE):
+            super().load_middleware(is_async)
+
+
+class SiteClient(Client):
+    """Goes through the chain of middleware that the site chooses for each request."""
+
+    def __init__(self, *, enforce_csrf_checks: bool = False) -> None:
+        super().__init__(enforce_csrf_checks, raise_request_exception=False)
+        self._people = self.handler
+        self._machines = _MachineClientHandler(enforce_csrf_checks)
+
+    def request(self, **request: Any) -> Any:  # Django's signature.
+        """Send one request."""
+        is_machine = is_from_a_machine(self._base_environ(**request))
+        self.handler = self._machines if is_machine else self._people
+        return super().request(**request)
 
 
 @dataclass
@@ -17,7 +41,7 @@ class RESTClient:
     """Sends requests with one token (or none); `http` may be a signed-in browser."""
 
     token: str | None = None
-    http: Client = field(default_factory=lambda: Client(raise_request_exception=False))
+    http: Client = field(default_factory=SiteClient)
 
     def _headers(self, more: dict[str, str]) -> dict[str, str]:
         own = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.test import Client
 from pkakey_engine.testing import make_csr
 from pkakey_signers.errors import SignerUnavailable
 
 from PKaKey.server.tests.conftest import Platform
-from PKaKey.server.tests.fronts.rest.rest_client import HOST, RESTClient, problem
+from PKaKey.server.tests.fronts.rest.rest_client import HOST, RESTClient, SiteClient, problem
 
 # Every address with every method that it knows.
 ADDRESSES = [
@@ -196,7 +195,7 @@ def person(platform: Platform) -> Any:
 
 
 def browser(user: Any, *, enforce_csrf: bool = True) -> RESTClient:
-    http = Client(enforce_csrf_checks=enforce_csrf, raise_request_exception=False)
+    http = SiteClient(enforce_csrf_checks=enforce_csrf)
     http.force_login(user)
     return RESTClient(http=http)
 
@@ -235,6 +234,21 @@ def test_before_the_password_is_changed_nothing_is_allowed(person: Any) -> None:
 def test_a_bad_token_does_not_fall_back_to_the_session(person: Any) -> None:
     answer = browser(person).get("certificates/", Authorization="Bearer x")
     problem(answer, 401, "token.unknown")
+
+
+def test_a_token_gets_the_strictest_headers_and_no_session(
+    officer: RESTClient, anonymous: RESTClient
+) -> None:
+    answers = [officer.get("certificates/"), anonymous.get("certificates/", Authorization="no")]
+    for answer in answers:
+        policy = answer.headers["Content-Security-Policy"]
+        assert policy == "default-src 'none'; frame-ancestors 'none'"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+        assert answer.headers["X-Request-ID"]
+        assert not answer.cookies
+    assert [answer.status_code for answer in answers] == [200, 401]
 
 
 def test_an_auditor_reads_and_issues_nothing(platform: Platform, person: Any) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import schemathesis
-from django.core.wsgi import get_wsgi_application
 from hypothesis import HealthCheck, Phase, settings
+from pkakey.config.site import make_site
 from pkakey.fronts.rest.openapi import document_bytes
 from pkakey_engine.testing import make_csr
 from schemathesis.specs.openapi.checks import (
@@ -33,7 +33,7 @@ JUDGED = {"GET /api/v1/certificates/", "POST /api/v1/certificates/", "POST /api/
 @cache
 def django_application() -> Any:
     # Made at the first request, when the platform's use cases are in their place.
-    return get_wsgi_application()
+    return make_site()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -11,7 +11,11 @@ class Entry(models.Model):
     """One act. `data` is the exact JSON text whose RFC 9162 leaf hash is `leaf_hash`."""
 
     id = models.BigAutoField(primary_key=True)
-    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT)
+    # Without the database's constraints: on this path each would lock the one row of the namespace
+    # or authority in every commit (docs/performance.md). Nobody can delete those rows.
+    namespace = models.ForeignKey(
+        Namespace, on_delete=models.PROTECT, db_constraint=False, db_index=False
+    )
     at = models.DateTimeField()
     action = models.CharField(max_length=63)
     actor_kind = models.CharField(max_length=15)

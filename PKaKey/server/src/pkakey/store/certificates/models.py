@@ -21,8 +21,14 @@ class Intent(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT)
-    authority = models.ForeignKey(Authority, on_delete=models.PROTECT)
+    # Without the database's constraints: on this path each would lock the one row of the namespace
+    # or authority in every commit (docs/performance.md). Nobody can delete those rows.
+    namespace = models.ForeignKey(
+        Namespace, on_delete=models.PROTECT, db_constraint=False, db_index=False
+    )
+    authority = models.ForeignKey(
+        Authority, on_delete=models.PROTECT, db_constraint=False, db_index=False
+    )
     authority_key_id = models.UUIDField()
     kind = models.CharField(max_length=15)
     purpose = models.CharField(max_length=31)
@@ -72,8 +78,14 @@ class Certificate(models.Model):
     """A certificate that was issued; its id is its intent's."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT)
-    authority = models.ForeignKey(Authority, on_delete=models.PROTECT)
+    # Without the database's constraints: on this path each would lock the one row of the namespace
+    # or authority in every commit (docs/performance.md). Nobody can delete those rows.
+    namespace = models.ForeignKey(
+        Namespace, on_delete=models.PROTECT, db_constraint=False, db_index=False
+    )
+    authority = models.ForeignKey(
+        Authority, on_delete=models.PROTECT, db_constraint=False, db_index=False
+    )
     serial_number = models.CharField(max_length=40)
     der = models.BinaryField()
     sha256 = models.CharField(max_length=64)

@@ -13,7 +13,11 @@ class Event(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     number = models.BigIntegerField(unique=True)
-    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT)
+    # Without the database's constraints: on this path each would lock the one row of the namespace
+    # or authority in every commit (docs/performance.md). Nobody can delete those rows.
+    namespace = models.ForeignKey(
+        Namespace, on_delete=models.PROTECT, db_constraint=False, db_index=False
+    )
     type = models.CharField(max_length=63)
     version = models.PositiveSmallIntegerField()
     actor_kind = models.CharField(max_length=15)

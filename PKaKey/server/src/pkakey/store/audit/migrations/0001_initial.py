@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('request_id', models.CharField(max_length=64)),
                 ('data', models.TextField()),
                 ('leaf_hash', models.BinaryField()),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='namespaces.namespace')),
+                ('namespace', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='namespaces.namespace')),
             ],
             options={
                 'db_table': 'audit_entry',

@@ -37,8 +37,8 @@ class Migration(migrations.Migration):
                 ('issued_at', models.DateTimeField()),
                 ('revoked_at', models.DateTimeField(null=True)),
                 ('revocation_reason', models.CharField(max_length=31, null=True)),
-                ('authority', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='authorities.authority')),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='namespaces.namespace')),
+                ('authority', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='authorities.authority')),
+                ('namespace', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='namespaces.namespace')),
             ],
             options={
                 'db_table': 'certificates_certificate',
@@ -85,8 +85,8 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField()),
                 ('closed_at', models.DateTimeField(null=True)),
                 ('note', models.TextField(blank=True)),
-                ('authority', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='authorities.authority')),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='namespaces.namespace')),
+                ('authority', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='authorities.authority')),
+                ('namespace', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='namespaces.namespace')),
             ],
             options={
                 'db_table': 'certificates_intent',

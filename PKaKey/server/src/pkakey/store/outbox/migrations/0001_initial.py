@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                 ('payload', models.JSONField()),
                 ('occurred_at', models.DateTimeField()),
                 ('delivered_at', models.DateTimeField(null=True)),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='namespaces.namespace')),
+                ('namespace', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='namespaces.namespace')),
             ],
             options={
                 'db_table': 'outbox_event',

@@ -85,6 +85,26 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit_entry
 CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON audit_entry
     FOR EACH STATEMENT EXECUTE FUNCTION pki.refuse_change();
 
+-- What a certificate depends on stays, whoever asks. The tables of the hot path name namespaces and
+-- authorities without foreign keys, each of which would lock that one row in every commit.
+CREATE FUNCTION pki.refuse_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'A row of % is never deleted.', TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['namespaces_namespace', 'authorities_authority',
+                                'certificates_certificate', 'certificates_intent'] LOOP
+        EXECUTE format('CREATE TRIGGER kept BEFORE DELETE ON %I '
+                       'FOR EACH ROW EXECUTE FUNCTION pki.refuse_deletion()', name);
+        EXECUTE format('CREATE TRIGGER kept_whole BEFORE TRUNCATE ON %I '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION pki.refuse_deletion()', name);
+    END LOOP;
+END $$;
+
 -- What a certificate says never changes, whoever asks.
 CREATE FUNCTION pki.refuse_other_certificate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
