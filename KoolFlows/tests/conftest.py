@@ -99,3 +99,186 @@ def empty_database(admin_dsn: str) -> None:
 def now() -> datetime:
     """The present time, in whole seconds."""
     return datetime.now(tz=UTC).replace(microsecond=0)
+
+
+class Recorder:
+    """Stands for the other side: counts effects by key, and fails as it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.effects: dict[str, Any] = {}
+        self.answers: dict[str, Any] = {}
+        self.trouble: list[Exception] = []
+
+    def __call__(self, effect: Any) -> dict[str, Any]:
+        self.asked.append(effect)
+        if self.trouble:
+            raise self.trouble.pop(0)
+        self.effects.setdefault(effect.key, effect)
+        answer = self.answers.get(effect.operation, {"done": effect.operation})
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+    def of(self, operation: str) -> list[Any]:
+        """The effects of one operation, each key once."""
+        return [effect for effect in self.effects.values() if effect.operation == operation]
+
+
+@pytest.fixture
+def other_side() -> Recorder:
+    """What service tasks reach."""
+    return Recorder()
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Any:
+    """Signs the tests' tokens."""
+    from theddt_identity.testing import Issuer
+
+    return Issuer(algorithm="ES256")
+
+
+@pytest.fixture
+def services(other_side: Recorder, issuer: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The use cases; requests of Django's test client get the same ones."""
+    from koolflows.config import wiring
+    from koolflows.services import Outside, Services
+    from theddt_identity import Verifier
+
+    ways = dict.fromkeys(("pkakey", "notify", "webhook"), other_side)
+    bound = Services(Outside(ways), Verifier(audience="koolflows", issuers=[issuer.trusted]))
+    monkeypatch.setattr(wiring, "services", lambda: bound)
+    return bound
+
+
+class Flows:
+    """The service with people in the namespace `default`; the clock is this object's `now`."""
+
+    def __init__(self, services: Any, other_side: Recorder, now: datetime) -> None:
+        self.services = services
+        self.other_side = other_side
+        self.now = now
+
+    def person(self, name: str, *roles: str, namespace: str = "default") -> Any:
+        """Return somebody with these roles."""
+        from koolflows.services import Principal
+
+        return Principal(subject=name, name=name.title(), namespace=namespace,
+                         roles=frozenset(roles or ("pki-officer",)))  # fmt: skip
+
+    def start(self, key: str, data: dict[str, Any], **options: Any) -> Any:
+        """Start a process as a requester (or `principal`) and return its id."""
+        principal = options.pop("principal", None) or self.person(
+            "rita", "pki-requester", "pki-officer", "pki-admin"
+        )
+        return self.services.start(
+            principal=principal, key=key, data=data, now=self.now, **options
+        )[0]
+
+    def deploy(
+        self, *files: str, namespace: str = "default", **texts: str
+    ) -> tuple[str, int, bool]:
+        """Deploy texts as `name.bpmn`."""
+        principal = self.person("dora", "pki-admin", namespace=namespace)
+        bundle = {f"{name}.bpmn": text.encode() for name, text in texts.items()}
+        bundle |= {f"file{index}.bpmn": text.encode() for index, text in enumerate(files)}
+        found: tuple[str, int, bool] = self.services.deploy(
+            principal=principal, files=bundle, now=self.now
+        )
+        return found
+
+    def as_role(self, role: str) -> Any:
+        """Return a context in which Django connects as another role."""
+        from contextlib import contextmanager
+
+        from django.db import connections
+
+        @contextmanager
+        def acting() -> Iterator[None]:
+            default = connections["default"]
+            before = default.settings_dict["USER"]
+            default.close()
+            default.settings_dict["USER"] = role
+            try:
+                yield
+            finally:
+                default.close()
+                default.settings_dict["USER"] = before
+
+        return acting()
+
+    def work(self) -> int:
+        """Let the worker work until nothing is due."""
+        done = 0
+        with self.as_role("koolflows_worker"):
+            while count := (
+                self.services.fire_due(now=self.now) + self.services.do_due_jobs(now=self.now)
+            ):
+                done += count
+        return done
+
+    def later(self, **span: float) -> int:
+        """Let time pass, then let the worker work."""
+        from datetime import timedelta
+
+        self.now += timedelta(**span)
+        return self.work()
+
+    def task(self, instance_id: Any, element: str | None = None) -> Any:
+        """Return an open task of a process."""
+        from koolflows.store.context import acting_as, system
+        from koolflows.store.tasks.models import HumanTask
+
+        with acting_as(system("default")):
+            found = HumanTask.objects.filter(instance_id=instance_id, state="open")
+            if element is not None:
+                found = found.filter(element=element)
+            return found.order_by("created_at", "id").first()
+
+    def decide(
+        self, instance_id: Any, values: Any, *, by: str = "otto", element: str | None = None,
+        roles: tuple[str, ...] = ("pki-officer", "pki-admin"),
+    ) -> None:  # fmt: skip
+        """Decide a process's open task."""
+        if isinstance(values, str):
+            values = {"outcome": values, "reason": "because"}
+        task = self.task(instance_id, element)
+        assert task is not None, "no open task"
+        self.services.decide(
+            principal=self.person(by, *roles), task_id=task.pk, values=values, now=self.now
+        )
+
+    def process(self, instance_id: Any) -> Any:
+        """Return a process as an auditor sees it."""
+        from koolflows.selectors.processes import get_process
+
+        return get_process(self.person("audrey", "pki-auditor"), instance_id)
+
+    def outcome(self, instance_id: Any) -> tuple[str, str]:
+        """Return state and outcome of a process."""
+        found = self.process(instance_id)
+        return found.state, found.outcome or found.incident_code
+
+    def kinds(self, instance_id: Any) -> list[str]:
+        """Return the kinds of a process's history."""
+        from koolflows.selectors.processes import list_history
+
+        auditor = self.person("audrey", "pki-auditor")
+        return [entry.kind for entry in list_history(auditor, instance_id)]
+
+
+@pytest.fixture
+def flows(transactional_db: None, services: Any, other_side: Recorder, now: datetime) -> Flows:
+    """The service, empty."""
+    return Flows(services, other_side, now)
+
+
+@pytest.fixture
+def shipped(flows: Flows) -> Flows:
+    """The service with the shipped diagrams."""
+    from pathlib import Path
+
+    with flows.as_role("koolflows_worker"):
+        flows.services.deploy_shipped(Path(__file__).parents[1] / "diagrams", now=flows.now)
+    return flows

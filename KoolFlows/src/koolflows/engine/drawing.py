@@ -188,7 +188,8 @@ def _shape(node: Any, kind: str, box: _Box) -> str:  # noqa: ANN401  # As above.
         below = _text(_wrapped(_name(node), 90), x, box.y + box.height + LINE)
         return rings + _sign(node, x, y) + below
     if kind.endswith("Gateway"):
-        points = f"{x:g},{box.y:g} {box.x + box.width:g},{y:g} {x:g},{box.y + box.height:g} {box.x:g},{y:g}"
+        right, bottom = box.x + box.width, box.y + box.height
+        points = f"{x:g},{box.y:g} {right:g},{y:g} {x:g},{bottom:g} {box.x:g},{y:g}"
         signs = {"parallelGateway": "+", "inclusiveGateway": "O", "eventBasedGateway": "*"}
         sign = _text([signs.get(kind, "X")], x, y + 5)
         above = _text(_wrapped(_name(node), 110), x, box.y - 8)

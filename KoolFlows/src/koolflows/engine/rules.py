@@ -98,18 +98,36 @@ def check_process(
         if node.tag == _q("sequenceFlow") and node.get("id") not in edges:
             findings.add("layout.missing", "This flow has no edge in the diagram.", file, node)
         if kind in NODES and node.tag == _q(kind):
-            if node.get("id") not in shapes:
-                findings.add(
-                    "layout.missing", "This element has no shape in the diagram.", file, node
-                )
-            identity = node.get("id") or ""
-            if not IDENTIFIER.fullmatch(identity) or identity in elements:
-                findings.add(
-                    "element.id", f"'{identity[:60]}' is no id, or comes twice.", file, node
-                )
-                continue
-            elements[identity] = {"kind": kind, "name": node.get("name") or identity}
-            _check_node(node, kind, file, findings, elements[identity])
+            _check_element(node, file, findings, elements, shapes)
+    _check_calls(process, file, findings, processes, decisions)
+    return _process_facts(process, file, findings)
+
+
+def _check_element(
+    node: Any,  # noqa: ANN401  # As above.
+    file: str,
+    findings: Findings,
+    elements: dict[str, Any],
+    shapes: set[str],
+) -> None:
+    kind = _local(node)
+    if node.get("id") not in shapes:
+        findings.add("layout.missing", "This element has no shape in the diagram.", file, node)
+    identity = node.get("id") or ""
+    if not IDENTIFIER.fullmatch(identity) or identity in elements:
+        findings.add("element.id", f"'{identity[:60]}' is no id, or comes twice.", file, node)
+        return
+    elements[identity] = {"kind": kind, "name": node.get("name") or identity}
+    _check_node(node, kind, file, findings, elements[identity])
+
+
+def _check_calls(
+    process: Any,  # noqa: ANN401  # As above.
+    file: str,
+    findings: Findings,
+    processes: set[str],
+    decisions: set[str],
+) -> None:
     for node in process.iter(_q("callActivity")):
         if node.get("calledElement") not in processes:
             findings.add(
@@ -123,7 +141,6 @@ def check_process(
         wanted = _extension(node, SPIFF, "calledDecisionId")
         if wanted is None or wanted.text not in decisions:
             findings.add("decision.unknown", "Its decision is not in the bundle.", file, node)
-    return _process_facts(process, file, findings)
 
 
 def _process_facts(process: Any, file: str, findings: Findings) -> dict[str, Any]:  # noqa: ANN401
@@ -244,6 +261,33 @@ def _children(scope: Any) -> Iterator[Any]:  # noqa: ANN401  # As above.
 def _check_scope(scope: Any, file: str, findings: Findings) -> None:  # noqa: ANN401  # As above.
     """Check that every node is reached and that from every node an end is reached."""
     nodes = {node.get("id"): node for node in _children(scope)}
+    after = _followers(scope, nodes, file, findings)
+    for node in nodes.values():
+        if _local(node) in {"subProcess", "transaction"}:
+            _check_scope(node, file, findings)
+    starts = {name for name, node in nodes.items() if _local(node) == "startEvent"}
+    if len(starts) != 1:
+        findings.add(
+            "flow.start", f"{len(starts)} start events stand in one scope; one must.", file, scope
+        )
+    before: dict[str, set[str]] = {name: set() for name in nodes}
+    for source, targets in after.items():
+        for target in targets:
+            before[target].add(source)
+    ends = {name for name, node in nodes.items() if _local(node) == "endEvent"}
+    for name in nodes.keys() - _reached(starts, after):
+        findings.add("flow.unreachable", "No token ever comes here.", file, nodes[name])
+    for name in nodes.keys() - _reached(ends, before):
+        findings.add("flow.endless", "From here no end event is reached.", file, nodes[name])
+
+
+def _followers(
+    scope: Any,  # noqa: ANN401  # As above.
+    nodes: dict[str, Any],
+    file: str,
+    findings: Findings,
+) -> dict[str, set[str]]:
+    """Return which nodes follow each node, by a flow or by a boundary event."""
     after: dict[str, set[str]] = {name: set() for name in nodes}
     for flow in scope.iterchildren(_q("sequenceFlow")):
         source, target = flow.get("sourceRef"), flow.get("targetRef")
@@ -262,22 +306,7 @@ def _check_scope(scope: Any, file: str, findings: Findings) -> None:  # noqa: AN
                 )
                 continue
             after[host].add(name)
-        if _local(node) in {"subProcess", "transaction"}:
-            _check_scope(node, file, findings)
-    starts = {name for name, node in nodes.items() if _local(node) == "startEvent"}
-    if len(starts) != 1:
-        findings.add(
-            "flow.start", f"{len(starts)} start events stand in one scope; one must.", file, scope
-        )
-    before: dict[str, set[str]] = {name: set() for name in nodes}
-    for source, targets in after.items():
-        for target in targets:
-            before[target].add(source)
-    ends = {name for name, node in nodes.items() if _local(node) == "endEvent"}
-    for name in nodes.keys() - _reached(starts, after):
-        findings.add("flow.unreachable", "No token ever comes here.", file, nodes[name])
-    for name in nodes.keys() - _reached(ends, before):
-        findings.add("flow.endless", "From here no end event is reached.", file, nodes[name])
+    return after
 
 
 def _reached(start: set[str], after: dict[str, set[str]]) -> set[str]:

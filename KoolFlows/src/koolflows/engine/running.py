@@ -103,7 +103,8 @@ class Run:
             target=task.workflow,
         )
         self._guarded(lambda: self._workflow.catch(event))
-        return bool(task.state != TaskState.STARTED)
+        # An instance of a repeated task is not cancelled but dropped with its siblings.
+        return task_id not in {waiting.id for waiting in self.services()}
 
     def deliver(self, name: str, payload: Mapping[str, Any]) -> bool:
         """Deliver a message; return whether the process waited for it."""

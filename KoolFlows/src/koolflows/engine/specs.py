@@ -55,7 +55,25 @@ def _bounded(cardinality: Any, task: Any) -> None:  # noqa: ANN401  # Spiff's ta
         )
 
 
-class BoundedParallel(ParallelMultiInstanceTask):
+class _Tidy:
+    """Keeps one instance's item out of the data that all share, where it would stop the next."""
+
+    def create_child(self, my_task: Any, item: Any, key_or_index: Any = None) -> None:  # noqa: ANN401
+        if my_task.internal_data.get("merged"):
+            self._forget_item(my_task)
+        super().create_child(my_task, item, key_or_index)  # type: ignore[misc]
+
+    def merge_child(self, workflow: Any, child: Any) -> None:  # noqa: ANN401  # Spiff's objects.
+        super().merge_child(workflow, child)  # type: ignore[misc]
+        self._forget_item(child.parent)
+
+    def _forget_item(self, task: Any) -> None:  # noqa: ANN401  # As above.
+        item = getattr(self, "input_item", None)
+        if item is not None:
+            task.data.pop(item.bpmn_id, None)
+
+
+class BoundedParallel(_Tidy, ParallelMultiInstanceTask):
     """Several at once, so many at most."""
 
     def create_children(self, my_task: Any) -> None:  # noqa: ANN401  # Spiff's task.
@@ -64,7 +82,7 @@ class BoundedParallel(ParallelMultiInstanceTask):
         super().create_children(my_task)
 
 
-class BoundedSequential(SequentialMultiInstanceTask):
+class BoundedSequential(_Tidy, SequentialMultiInstanceTask):
     """One after another, so many at most."""
 
     def _update_hook(self, my_task: Any) -> Any:  # noqa: ANN401  # As the base class.

@@ -17,11 +17,13 @@ def decode(cursor: str) -> tuple[datetime, UUID]:
     """Return what `encode` took; raises `Conflict("cursor.unknown")`."""
     try:
         moment, _, identity = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
-        at = datetime.fromisoformat(moment)
-        if at.tzinfo is None:
-            raise ValueError(moment)
-        return at, UUID(identity)
+        at, row = datetime.fromisoformat(moment), UUID(identity)
     except (ValueError, binascii.Error):
-        raise Conflict(
-            "cursor.unknown", "This cursor is none of ours. Take it from `next` of a page."
-        ) from None
+        raise _unknown() from None
+    if at.tzinfo is None:
+        raise _unknown()
+    return at, row
+
+
+def _unknown() -> Conflict:
+    return Conflict("cursor.unknown", "This cursor is none of ours. Take it from `next` of a page.")

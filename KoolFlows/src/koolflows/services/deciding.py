@@ -132,7 +132,8 @@ def _taken(task: HumanTask | None = None) -> Conflict:
     if task is not None and task.state == COMPLETED:
         return Conflict(
             "task.not-open",
-            f"{task.completed_by_name} decided this task at {task.completed_at:%Y-%m-%d %H:%M:%S} UTC.",
+            f"{task.completed_by_name} decided this task at "
+            f"{task.completed_at:%Y-%m-%d %H:%M:%S} UTC.",
         )
     return Conflict("task.not-open", "This task is not open any more: it was decided or withdrawn.")
 

@@ -16,7 +16,7 @@ from koolflows.store.instances.models import Delivery, Subscription
 __all__ = ["deliver"]
 
 
-def deliver(  # noqa: PLR0913  # Each is named where it is given.
+def deliver(  # Each is named where it is given.
     *,
     principal: Principal,
     name: str,

@@ -229,7 +229,7 @@ def _operation(move: Move, task: WaitingTask) -> str:
     return str(move.version.facts["elements"][task.element]["operation"])
 
 
-def _job(  # noqa: PLR0913  # A row has as many columns.
+def _job(  # A row has as many columns.
     move: Move,
     pk: UUID,
     task_id: UUID | None,

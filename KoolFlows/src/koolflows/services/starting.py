@@ -19,7 +19,7 @@ from koolflows.store.instances.models import Instance
 __all__ = ["start"]
 
 
-def start(  # noqa: PLR0913  # Each is named where it is given.
+def start(  # Each is named where it is given.
     *,
     principal: Principal,
     key: str,
@@ -30,7 +30,7 @@ def start(  # noqa: PLR0913  # Each is named where it is given.
     idempotency_key: str | None = None,
     notifies: bool = False,
 ) -> tuple[UUID, bool]:
-    """Start a process of the newest version, or of that number; return its id and whether it is new.
+    """Start a process of the newest version, or of that number; return its id and if it is new.
 
     The same idempotency key again returns the same process. Raises `NotPermitted`, `NotFound`,
     `ValuesRefused`, `StepFailed`, `Conflict("idempotency.key-reused")`.
@@ -47,7 +47,7 @@ def start(  # noqa: PLR0913  # Each is named where it is given.
             return _known(key, idempotency_key), False
 
 
-def _start(  # noqa: PLR0913  # As above.
+def _start(  # As above.
     principal: Principal,
     key: str,
     data: Mapping[str, Any],

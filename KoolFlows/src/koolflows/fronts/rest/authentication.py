@@ -23,7 +23,7 @@ class BearerAuthentication(BaseAuthentication):
     """Knows a token in `Authorization: Bearer`."""
 
     def authenticate(self, request: Request) -> tuple[Any, Principal] | None:
-        """Return the token's principal, None without the field; raise on a token that is no good."""
+        """Return the token's principal, None without the field; raise on one that is no good."""
         field: str | None = request.META.get("HTTP_AUTHORIZATION")
         if field is None:
             return None

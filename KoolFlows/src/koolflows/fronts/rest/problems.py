@@ -156,6 +156,12 @@ def _known(error: Exception) -> Problem | None:  # noqa: PLR0911  # One line a k
             return _of_flow(error)
         case exceptions.APIException():
             return _of_framework(error)
+        case _:
+            return _of_django(error)
+
+
+def _of_django(error: Exception) -> Problem | None:
+    match error:
         case Http404():
             return path_not_found()
         case RequestDataTooBig():
