@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := PKaKey/engine PKaKey/signers PKaKey/events PKaKey/server ddt
-LOCK := PKaKey/requirements.txt ddt/requirements.txt requirements-build.txt
+PACKAGES := identity PKaKey/engine PKaKey/signers PKaKey/events PKaKey/server KoolFlows ddt
+LOCK := PKaKey/requirements.txt KoolFlows/requirements.txt ddt/requirements.txt requirements-build.txt
 SOURCES := $(PACKAGES) QueWall e2e bench tests conftest.py
 
 .DEFAULT_GOAL := help
@@ -30,16 +30,19 @@ down: ## Stop the platform; no process is left
 
 test: $(VENV)/.installed-dev ## Run the tests (a real PostgreSQL, Valkey, Traefik and Chromium)
 	@sh bin/browser
-	@$(BIN)/python -m pytest PKaKey ddt QueWall tests $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest identity PKaKey ddt QueWall tests $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest KoolFlows --ds=koolflows.config.settings_test $(PYTEST_ARGS)
 	@# The platform's own tests break its parts in turn, so they keep their order.
 	@$(BIN)/python -m pytest e2e -p no:randomly $(PYTEST_ARGS)
 
 check: $(VENV)/.installed-dev ## Lint, format, types, import contracts, migrations
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
-	@$(BIN)/mypy $(addsuffix /src,$(PACKAGES)) e2e bench tests conftest.py
+	@$(BIN)/mypy $(addsuffix /src,$(filter-out KoolFlows,$(PACKAGES))) e2e bench tests conftest.py
+	@$(BIN)/mypy --config-file KoolFlows/pyproject.toml KoolFlows/src
 	@$(BIN)/lint-imports --no-cache
 	@DJANGO_SETTINGS_MODULE=pkakey.config.settings_test $(BIN)/python -m django makemigrations --check --dry-run
+	@DJANGO_SETTINGS_MODULE=koolflows.config.settings_test $(BIN)/python -m django makemigrations --check --dry-run
 
 format: $(VENV)/.installed-dev ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix $(SOURCES)

@@ -11,10 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LINTER = Path(sys.executable).with_name("lint-imports")
 SOURCES = {
+    "theddt_identity": "identity/src",
     "pkakey_engine": "PKaKey/engine/src",
     "pkakey_signers": "PKaKey/signers/src",
     "pkakey_events": "PKaKey/events/src",
     "pkakey": "PKaKey/server/src",
+    "koolflows": "KoolFlows/src",
     "ddt": "ddt/src",
 }
 
@@ -28,6 +30,10 @@ VIOLATIONS = [
     pytest.param("pkakey_signers", "x.py", "import pkakey", "Distributions", id="signers-server"),
     pytest.param("pkakey_engine", "x.py", "import django", "pure", id="engine-django"),
     pytest.param("pkakey_engine", "x.py", "import socket", "pure", id="engine-network"),
+    pytest.param("theddt_identity", "x.py", "import django", "Identity", id="identity-django"),
+    pytest.param(
+        "theddt_identity", "x.py", "import pkakey_engine", "Distributions", id="identity-engine"
+    ),
     pytest.param("pkakey", "store/x.py", "import pkakey.services", "Server", id="store-service"),
     pytest.param("pkakey", "selectors/x.py", "import pkakey.fronts", "Server", id="selector-front"),
     pytest.param("pkakey", "utils/__init__.py", "", "Server", id="a-new-utils-package"),
@@ -35,6 +41,13 @@ VIOLATIONS = [
         "pkakey", "fronts/rest/x.py", "import pkakey.fronts.portal", "No front", id="front-front"
     ),
     pytest.param("pkakey", "fronts/rest/x.py", "import pkakey.store", "store", id="front-store"),
+    pytest.param(
+        "koolflows", "store/x.py", "import koolflows.services", "KoolFlows: config", id="flows"
+    ),
+    pytest.param("koolflows", "engine/x.py", "import django", "engine knows", id="flows-engine"),
+    pytest.param(
+        "koolflows", "services/x.py", "import pkakey", "by their APIs only", id="flows-pkakey"
+    ),
     pytest.param("ddt", "x.py", "import pkakey", "ddt speaks", id="command-server"),
 ]
 

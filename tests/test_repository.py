@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LOCKS = [
     "PKaKey/requirements.txt",
+    "KoolFlows/requirements.txt",
     "ddt/requirements.txt",
     "requirements-build.txt",
     "requirements-dev.txt",
@@ -63,5 +64,5 @@ def test_every_link_between_the_documents_leads_somewhere() -> None:
 
 def test_every_package_with_models_has_migrations() -> None:
     # `makemigrations --check` says "No changes" for an app that has models and no migrations.
-    for models in tracked("PKaKey/server/src/**/models.py"):
+    for models in tracked("PKaKey/server/src/**/models.py", "KoolFlows/src/**/models.py"):
         assert (models.parent / "migrations" / "__init__.py").is_file(), models

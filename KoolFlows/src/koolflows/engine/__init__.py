@@ -1,0 +1,1 @@
+"""BPMN: reading diagrams, running them, drawing them. Pure: no database, network or clock."""

@@ -1,0 +1,1 @@
+"""The ways in: REST, the management commands, and the worker loop."""

@@ -1,0 +1,1 @@
+"""The loop that fires timers and does service tasks."""

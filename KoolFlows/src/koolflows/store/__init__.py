@@ -1,0 +1,1 @@
+"""The tables, and the one way to open a transaction on them."""

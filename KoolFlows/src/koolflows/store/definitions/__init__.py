@@ -1,0 +1,1 @@
+"""Deployed diagrams: versions that never change."""

@@ -1,0 +1,1 @@
+"""Running and ended processes, and what they wait for."""

@@ -1,0 +1,1 @@
+"""What service tasks have to do: the outbox."""
