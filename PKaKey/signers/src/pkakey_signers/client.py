@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -37,7 +37,8 @@ class SignerClient:
     Keeps up to ``pool_size`` connections open between calls. Every question may be asked twice
     without harm, so that a connection the signer closed meanwhile is replaced silently, once.
     After a fork the child opens connections of its own. ``request_id`` names the request at work
-    ("" for none); the signer writes it beside what it signs.
+    ("" for none); the signer writes it beside what it signs. ``asking`` is entered around each
+    question, with the operation's name.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class SignerClient:
         timeout_seconds: float = 10.0,
         pool_size: int = 8,
         request_id: Callable[[], str] = str,
+        asking: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._socket_path = Path(socket_path)
         self._timeout_seconds = timeout_seconds
         self._pool_size = pool_size
         self._request_id = request_id
+        self._asking = asking
         self._lock = threading.Lock()
         self._idle: list[socket.socket] = []
         self._process_id = os.getpid()
@@ -182,6 +185,10 @@ class SignerClient:
         except FrameError as error:
             raise SignerRefused(SignerRefusal.FRAME_TOO_LARGE, error.detail) from None
         deadline = monotonic() + (timeout_seconds or self._timeout_seconds)
+        with self._asking(str(header["op"])):
+            return _read_answer(self._answer_to(request, deadline))
+
+    def _answer_to(self, request: bytes, deadline: float) -> Frame:
         connection, is_fresh = self._take()
         try:
             answer = self._exchange(connection, request, deadline)
@@ -192,8 +199,8 @@ class SignerClient:
                 ) from None
             # The signer was restarted, or closed a connection that had been idle for long.
             self.close()
-            answer = self._ask_once_more(request, deadline)
-        return _read_answer(answer)
+            return self._ask_once_more(request, deadline)
+        return answer
 
     def _ask_once_more(self, request: bytes, deadline: float) -> Frame:
         try:

@@ -298,6 +298,8 @@ class _Platform:
         """Return what every child gets: enough to find programs, and whose platform it is."""
         names = ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH")
         kept = {name: os.environ[name] for name in names if name in os.environ}
+        # Where traces go, by OpenTelemetry's own variables; without them nothing is traced.
+        kept |= {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
         return {
             **kept, "DDT_HOME": str(self.home), "PYTHONUNBUFFERED": "1", "TZ": "UTC",
         }  # fmt: skip

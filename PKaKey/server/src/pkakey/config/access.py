@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import Histogram
 
+from pkakey.config import tracing
 from pkakey.services.measuring import SECONDS
 
 REQUESTS = Histogram(
@@ -40,6 +41,7 @@ def answered(
     route = "none" if match is None else match.view_name or "unnamed"
     method = request.method if request.method in _METHODS else "other"
     status = response.status_code
+    tracing.name_request(method, route, request_id)
     REQUESTS.labels(route, method, status).observe(seconds)
     if not settings.ACCESS_LOG or (route in _QUIET and status < _FIRST_ERROR):
         return

@@ -12,6 +12,7 @@ from pkakey.config.env import Env
 from pkakey.config.logs import configure_logs
 from pkakey.config.metrics import keep_metrics, serve_metrics
 from pkakey.config.queue import QUEUE, TRANSPORT_OPTIONS
+from pkakey.config.tracing import begin_tracing
 
 SCHEDULE = {
     name: {
@@ -36,6 +37,7 @@ def make_app() -> Celery:
     env = Env.load()
     configure_logs(env.log_level)
     keep_metrics(env)
+    begin_tracing("beat")
     # Imported for its signals, once it is known where figures are kept.
     import pkakey.config.task_watching  # noqa: F401, PLC0415
 

@@ -13,9 +13,11 @@ from django.conf import settings
 
 from pkakey.config.metrics import serve_metrics
 from pkakey.config.queue import QUEUE, TRANSPORT_OPTIONS, VISIBILITY_SECONDS
+from pkakey.config.tracing import begin_tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pkakey.config.settings")
 django.setup()
+begin_tracing("worker")
 
 # Imported for its signals, once the settings say where figures are kept.
 import pkakey.config.task_watching  # noqa: E402, F401

@@ -6,9 +6,9 @@ from pathlib import Path
 from django.conf import settings
 from pkakey_signers.client import SignerClient
 
-from pkakey.config import request_ids
+from pkakey.config import request_ids, tracing
 from pkakey.config.env import Env
-from pkakey.services import Services
+from pkakey.services import Services, measuring
 from pkakey.services.outside import Outside
 
 
@@ -29,9 +29,12 @@ def services() -> Services:
                 secrets_dir=None,
             )
         )
+    measuring.trace_with(tracing.span_of_use_case())
     return Services(
         Outside(
-            signer=SignerClient(env.signer_socket, request_id=request_ids.current),
+            signer=SignerClient(
+                env.signer_socket, request_id=request_ids.current, asking=tracing.asking_signer
+            ),
             redis_url=env.redis_url_with_password,
             domain=env.domain,
             http_port=env.http_port,

@@ -9,12 +9,14 @@ from django.conf import settings
 from pkakey.config.bodies import with_bodies_read
 from pkakey.config.metrics import serve_metrics
 from pkakey.config.site import make_site
+from pkakey.config.tracing import begin_tracing, traced
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pkakey.config.settings")
 
 _YOUNG_OBJECTS: Final = 50_000
 
-application = with_bodies_read(make_site())
+begin_tracing("web")
+application = with_bodies_read(traced(make_site()))
 if _env := getattr(settings, "ENV", None):
     serve_metrics(_env)
 # What is loaded by now stays; walking it again and again was a tenth of the time of a request.

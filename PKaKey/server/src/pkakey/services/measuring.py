@@ -5,6 +5,7 @@ beforehand.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from time import perf_counter
 from typing import Final, ParamSpec, TypeVar
@@ -62,6 +63,22 @@ _profiles: set[str] = {profile.name for profile in shipped_profiles()}
 _REFUSALS: Final = (Refused, NotPermitted, NotFound)
 
 
+class _Process:
+    span: Callable[[str], AbstractContextManager[object]] | None = None
+
+
+def trace_with(span: Callable[[str], AbstractContextManager[object]] | None) -> None:
+    """Open a span by `span(name)` around each use case and step from now on; None: none."""
+    _Process.span = span
+
+
+def _call(what: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    if _Process.span is None:
+        return function(*args, **kwargs)
+    with _Process.span(what):
+        return function(*args, **kwargs)
+
+
 def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Time a step of issuance, whether it succeeds or raises."""
     observe = STEPS.labels(name).observe
@@ -71,7 +88,7 @@ def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:
             began = perf_counter()
             try:
-                return function(*args, **kwargs)
+                return _call(name, function, *args, **kwargs)
             finally:
                 observe(perf_counter() - began)
 
@@ -89,7 +106,7 @@ def use_case(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:
             began = perf_counter()
             try:
-                result = function(*args, **kwargs)
+                result = _call(name, function, *args, **kwargs)
             except BaseException as error:
                 outcome = "refused" if isinstance(error, _REFUSALS) else "failed"
                 USE_CASES.labels(name, outcome).observe(perf_counter() - began)
