@@ -298,8 +298,6 @@ class _Platform:
         """Return what every child gets: enough to find programs, and whose platform it is."""
         names = ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH")
         kept = {name: os.environ[name] for name in names if name in os.environ}
-        # Where traces go, by OpenTelemetry's own variables; without them nothing is traced.
-        kept |= {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
         return {
             **kept, "DDT_HOME": str(self.home), "PYTHONUNBUFFERED": "1", "TZ": "UTC",
         }  # fmt: skip
@@ -308,8 +306,11 @@ class _Platform:
         """Return PKaKey's environment for a process of this database role."""
         settings = self.settings
         secrets = settings.secrets
+        # Where traces go, by OpenTelemetry's own variables; they may hold a collector's password.
+        traces = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
         environment = {
             **self._plain_environment(),
+            **traces,
             "DJANGO_SETTINGS_MODULE": "pkakey.config.settings",
             "PKAKEY_DATABASE_URL": _database_url(self.settings, f"pkakey_{role}"),
             "PKAKEY_DATABASE_PASSWORD_FILE": str(secrets / f"pkakey-{role}-password"),
