@@ -7,10 +7,10 @@ LOCK := PKaKey/requirements.txt KoolFlows/requirements.txt ddt/requirements.txt 
 SOURCES := $(PACKAGES) QueWall e2e bench tests conftest.py
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check format bench lock clean
+.PHONY: help up down test check workflows format bench lock clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 # The stamp is newer than what it was made from, or the environment is set up again.
 $(VENV)/.installed: $(LOCK) $(addsuffix /pyproject.toml,$(PACKAGES)) bin/set-up
@@ -43,6 +43,10 @@ check: $(VENV)/.installed-dev ## Lint, format, types, import contracts, migratio
 	@$(BIN)/lint-imports --no-cache
 	@DJANGO_SETTINGS_MODULE=pkakey.config.settings_test $(BIN)/python -m django makemigrations --check --dry-run
 	@DJANGO_SETTINGS_MODULE=koolflows.config.settings_test $(BIN)/python -m django makemigrations --check --dry-run
+
+workflows: $(VENV)/.installed-dev ## Lint the forge's workflows (actionlint needs Go 1.25 or later)
+	@$(BIN)/zizmor --quiet --offline --no-progress --persona pedantic .github
+	@sh bin/actionlint
 
 format: $(VENV)/.installed-dev ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix $(SOURCES)
