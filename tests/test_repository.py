@@ -62,6 +62,19 @@ def test_every_link_between_the_documents_leads_somewhere() -> None:
     assert not dead
 
 
+def test_every_test_that_the_threat_model_names_is_there() -> None:
+    named = re.findall(
+        r"\[([^]`]+)\]\(([^)]+/test_\w+\.py)\)", (ROOT / "THREAT_MODEL.md").read_text()
+    )
+    assert len(named) > 50
+    gone = [
+        f"{file}: {words}"
+        for words, file in named
+        if f"def test_{words.replace(' ', '_')}(" not in (ROOT / file).read_text()
+    ]
+    assert not gone
+
+
 def test_every_package_with_models_has_migrations() -> None:
     # `makemigrations --check` says "No changes" for an app that has models and no migrations.
     for models in tracked("PKaKey/server/src/**/models.py", "KoolFlows/src/**/models.py"):
