@@ -31,6 +31,9 @@ def test_every_action_is_pinned_by_commit_and_says_its_version(file: Path) -> No
     uses = re.findall(r"uses: *(.+)", file.read_text())
     assert uses
     for action in uses:
+        if action.startswith("./"):
+            assert (ROOT / action.split()[0]).is_file()
+            continue
         assert PINNED.fullmatch(action.strip()), action
 
 
@@ -50,7 +53,25 @@ def test_no_job_may_do_more_than_it_says(file: Path) -> None:
     assert workflow["permissions"] == {}
     for name, job in workflow["jobs"].items():
         assert "permissions" in job, name
-        assert job["timeout-minutes"] <= 90, name
+        # A job that calls a workflow has the limits of that one's jobs.
+        assert "uses" in job or job["timeout-minutes"] <= 90, name
+
+
+def test_an_image_is_named_after_it_was_scanned_and_signed() -> None:
+    release = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    steps = [str(step.get("uses", step.get("run"))) for step in release["jobs"]["image"]["steps"]]
+    order = [
+        next(number for number, step in enumerate(steps) if step.startswith(begins))
+        for begins in (
+            "docker/build-push-action",
+            "anchore/scan-action",
+            "actions/attest",
+            "docker buildx imagetools create",
+        )
+    ]
+    assert order == sorted(order)
+    assert {"ci", "version"} <= set(release["jobs"]["image"]["needs"])
+    assert release["jobs"]["release"]["needs"] == "image"
 
 
 def test_ci_lints_the_workflows() -> None:
