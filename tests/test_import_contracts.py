@@ -15,6 +15,7 @@ SOURCES = {
     "pkakey_signers": "PKaKey/signers/src",
     "pkakey_events": "PKaKey/events/src",
     "pkakey": "PKaKey/server/src",
+    "pesequel": "PeSequel/src",
     "ddt": "ddt/src",
 }
 
@@ -36,6 +37,8 @@ VIOLATIONS = [
     ),
     pytest.param("pkakey", "fronts/rest/x.py", "import pkakey.store", "store", id="front-store"),
     pytest.param("ddt", "x.py", "import pkakey", "ddt speaks", id="command-server"),
+    pytest.param("pesequel", "x.py", "import pkakey", "PeSequel knows", id="data-server"),
+    pytest.param("pkakey", "services/x.py", "import pesequel", "The relay", id="server-data"),
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LOCKS = [
     "PKaKey/requirements.txt",
+    "PeSequel/requirements.txt",
     "ddt/requirements.txt",
     "requirements-build.txt",
     "requirements-dev.txt",
