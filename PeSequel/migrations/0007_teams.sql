@@ -112,7 +112,8 @@ BEGIN
         SELECT 'api' AS s
         UNION ALL (SELECT t.schema_name FROM gate.team_schema t ORDER BY t.schema_name)) AS x;
     -- PostgREST reads its list of schemas from here (its in-database configuration).
-    EXECUTE format('ALTER ROLE authenticator SET pgrst.db_schemas = %L', shown);
+    EXECUTE format('ALTER ROLE authenticator IN DATABASE %I SET pgrst.db_schemas = %L',
+                   current_database(), shown);
     NOTIFY pgrst, 'reload config';
     NOTIFY pgrst, 'reload schema';
     RETURN owner_name;

@@ -55,9 +55,7 @@ def migrate(
     return said
 
 
-def set_password(
-    admin: psycopg.Connection[tuple[object, ...]], role: str, password: str
-) -> None:
+def set_password(admin: psycopg.Connection[tuple[object, ...]], role: str, password: str) -> None:
     """Give a role this password, hashed here: the server's log never sees it."""
     encrypted = admin.pgconn.encrypt_password(
         password.encode(), role.encode(), b"scram-sha-256"

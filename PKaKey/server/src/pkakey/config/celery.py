@@ -49,6 +49,7 @@ app.conf.update(
         }
         for name, seconds in {
             "relay_outbox": 2,
+            "deliver_to_inventory": 2,
             "reconcile_intents": 30,
             "publish_due_crls": 60,
             "renew_gateway_certificate": 3600,

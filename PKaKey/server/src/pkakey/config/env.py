@@ -4,6 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from psycopg.conninfo import make_conninfo
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -30,6 +31,13 @@ class Env(BaseSettings):
     redis_url: str = Field(description="The Redis-compatible server: broker, cache, event stream.")
     redis_password_file: Path | None = Field(
         default=None, description="The file with its password, unless the URL holds it."
+    )
+    inventory_database_url: str | None = Field(
+        default=None,
+        description="PeSequel's database as inventory_writer; without it, events wait.",
+    )
+    inventory_database_password_file: Path | None = Field(
+        default=None, description="The file with that role's password."
     )
     signer_socket: Path = Field(description="The signer's Unix socket.")
     secret_key_file: Path = Field(description="The file with Django's secret key.")
@@ -75,6 +83,14 @@ class Env(BaseSettings):
             return None
         file = self.secrets_dir / f"{role.replace('_', '-')}-password"
         return file.read_text().strip() if file.exists() else None
+
+    @property
+    def inventory_url(self) -> str | None:
+        """The inventory's URL with the password from its file; None when there is no inventory."""
+        if self.inventory_database_url is None or self.inventory_database_password_file is None:
+            return self.inventory_database_url
+        password = self.inventory_database_password_file.read_text().strip()
+        return make_conninfo(self.inventory_database_url, password=password)
 
     @property
     def redis_url_with_password(self) -> str:

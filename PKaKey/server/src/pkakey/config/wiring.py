@@ -37,5 +37,6 @@ def services() -> Services:
             https_port=env.https_port,
             gateway_tls_dir=env.gateway_tls_dir,
             secrets_dir=env.secrets_dir,
+            inventory_url=env.inventory_url,
         )
     )

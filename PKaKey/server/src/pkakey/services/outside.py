@@ -19,6 +19,8 @@ class Outside:
     https_port: int
     gateway_tls_dir: Path | None
     secrets_dir: Path | None
+    # PeSequel's database as `inventory_writer`, with its password; None: there is no inventory.
+    inventory_url: str | None = field(default=None, repr=False)
 
     @property
     def status_url(self) -> str:
