@@ -13,10 +13,15 @@ ADMIN_URL = "PESEQUEL_ADMIN_DATABASE_URL"
 ADMIN_PASSWORD_FILE = "PESEQUEL_ADMIN_DATABASE_PASSWORD_FILE"  # noqa: S105  # A variable's name.
 """The file with that administrator's password, unless the URL holds it."""
 SECRETS_DIR = "PESEQUEL_SECRETS_DIR"
-"""The folder with pesequel-authenticator-password, pesequel-inventory-writer-password and
-pesequel-pgadmin-password."""
+"""The folder with the files that SECRET_OF_ROLE names."""
 TOKEN_ISSUERS = "PESEQUEL_TOKEN_ISSUERS"  # noqa: S105  # A variable's name.
 """The issuers (`iss`) whose tokens are taken, separated by blanks."""
+
+SECRET_OF_ROLE = {
+    "authenticator": "pesequel-authenticator-password",
+    "inventory_writer": "pesequel-relay-password",
+    "pgadmin": "pesequel-pgadmin-password",
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Environment:
         """Return a role's password from its file; raises TroubleError when there is none."""
         if self.secrets_dir is None:
             raise TroubleError(f"{SECRETS_DIR} is not set; it names the folder of secret files.")
-        return _read(self.secrets_dir / f"pesequel-{role.replace('_', '-')}-password")
+        return _read(self.secrets_dir / SECRET_OF_ROLE[role])
 
 
 def load() -> Environment:

@@ -15,7 +15,7 @@ import psutil
 
 from ddt import secret_files
 from ddt.errors import TroubleError
-from ddt.native import control, gateway, postgresql
+from ddt.native import control, gateway, postgresql, postgrest
 from ddt.native.guardian import ALREADY_RUNS
 from ddt.native.services import folders
 from ddt.settings import Settings
@@ -33,6 +33,7 @@ def prepare(settings: Settings) -> list[str]:
     folders(settings)
     made = secret_files.prepare(settings.secrets)
     settings.save()
+    postgrest.fetch(settings)
     return made
 
 
@@ -104,6 +105,7 @@ def status(settings: Settings) -> dict[str, Any]:
         "api": f"{settings.portal}/api/v1/",
         "crl": f"{settings.plain}/crl/",
         "ocsp": f"{settings.plain}/ocsp",
+        "data": f"{settings.data}/",
     }
     return answer
 
