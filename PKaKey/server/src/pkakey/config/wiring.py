@@ -39,5 +39,6 @@ def services() -> Services:
             gateway_tls_dir=env.gateway_tls_dir,
             secrets_dir=env.secrets_dir,
             weak_keys=env.weak_keys,
+            inventory_url=env.inventory_url,
         )
     )
