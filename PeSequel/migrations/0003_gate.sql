@@ -116,7 +116,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
     raw text := current_setting('request.jwt.claims', true);
     c jsonb;
-    schema_name text := trim(BOTH '" ' FROM split_part(p_search_path, ',', 1));
+    asked_schema text := trim(BOTH '" ' FROM split_part(p_search_path, ',', 1));
     owner_namespace text;
 BEGIN
     IF session_user <> 'authenticator' THEN
@@ -158,7 +158,7 @@ BEGIN
             'People need a role that reads certificates; API tokens need the scope data:read.');
     END IF;
     SELECT t.namespace INTO owner_namespace FROM gate.team_schema t
-    WHERE t.schema_name = check_claims.schema_name;
+    WHERE t.schema_name = asked_schema;
     IF FOUND AND owner_namespace <> c ->> 'namespace' THEN
         PERFORM gate.refuse('403', 'That schema belongs to another namespace.',
                             'Ask for a schema of your own namespace in Accept-Profile.');
