@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := identity PKaKey/engine PKaKey/signers PKaKey/events PKaKey/server KoolFlows ddt
-LOCK := PKaKey/requirements.txt KoolFlows/requirements.txt ddt/requirements.txt requirements-build.txt
+PACKAGES := identity PKaKey/engine PKaKey/signers PKaKey/events PKaKey/server PeSequel KoolFlows ddt
+LOCK := PKaKey/requirements.txt PeSequel/requirements.txt KoolFlows/requirements.txt ddt/requirements.txt requirements-build.txt
 SOURCES := $(PACKAGES) QueWall e2e bench tests conftest.py
 
 .DEFAULT_GOAL := help
@@ -30,7 +30,7 @@ down: ## Stop the platform; no process is left
 
 test: $(VENV)/.installed-dev ## Run the tests (a real PostgreSQL, Valkey, Traefik and Chromium)
 	@sh bin/browser
-	@$(BIN)/python -m pytest identity PKaKey ddt QueWall tests $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest identity PKaKey PeSequel ddt QueWall tests $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest KoolFlows --ds=koolflows.config.settings_test $(PYTEST_ARGS)
 	@# The platform's own tests break its parts in turn, so they keep their order.
 	@$(BIN)/python -m pytest e2e -p no:randomly $(PYTEST_ARGS)

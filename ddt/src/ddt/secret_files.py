@@ -16,7 +16,13 @@ PASSWORDS = (
     "pkakey-signer-password",
     "redis-password",
 )
-NAMES = (*PASSWORDS, "django-secret-key", "keystore-kek")
+# What a later release added: made where it is missing, since nothing was shut by it before.
+ADDED = (
+    "pesequel-authenticator-password",
+    "pesequel-relay-password",
+    "pesequel-pgadmin-password",
+)
+NAMES = (*PASSWORDS, *ADDED, "django-secret-key", "keystore-kek")
 TOKEN_KEY = "token-signing-key"  # noqa: S105  # A file's name.
 _TOKEN_KEY_BITS = 3072
 _COMPLETE = ".complete"
@@ -34,14 +40,23 @@ def prepare(folder: Path) -> list[str]:
     read(folder, TOKEN_KEY)
     complete = folder / _COMPLETE
     if complete.exists():
+        known = complete.read_text(encoding="ascii").split()
+        made = [name for name in ADDED if name not in known and _make(folder / name)]
         for name in NAMES:
             read(folder, name)
-        return new_key
+        _remember(complete)
+        return made + new_key
     made = [name for name in NAMES if _make(folder / name)]
     for name in NAMES:
         read(folder, name)
-    complete.touch(mode=0o600)
+    _remember(complete)
     return made + new_key
+
+
+def _remember(complete: Path) -> None:
+    """Note that all of these were made: one that is missing later is lost."""
+    complete.touch(mode=0o600)
+    complete.write_text("".join(f"{name}\n" for name in NAMES), encoding="ascii")
 
 
 def read(folder: Path, name: str) -> str:

@@ -22,6 +22,7 @@ SCHEDULE = {
     }
     for name, seconds in {
         "relay_outbox": 2,
+        "deliver_to_inventory": 2,
         "reconcile_intents": 30,
         "publish_due_crls": 60,
         "renew_gateway_certificate": 3600,

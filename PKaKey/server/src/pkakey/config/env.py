@@ -7,6 +7,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from pkakey_engine.keys import KnownCompromisedKeys
+from psycopg.conninfo import make_conninfo
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -40,6 +41,13 @@ class Env(BaseSettings):
     redis_url: str = Field(description="The Redis-compatible server: broker, cache, event stream.")
     redis_password_file: Path | None = Field(
         default=None, description="The file with its password, unless the URL holds it."
+    )
+    inventory_database_url: str | None = Field(
+        default=None,
+        description="PeSequel's database as inventory_writer; without it, events wait.",
+    )
+    inventory_database_password_file: Path | None = Field(
+        default=None, description="The file with that role's password."
     )
     signer_socket: Path = Field(description="The signer's Unix socket.")
     secret_key_file: Path = Field(description="The file with Django's secret key.")
@@ -164,6 +172,14 @@ class Env(BaseSettings):
         """The host and port of `metrics_listen`; raises ValueError without one."""
         host, _, port = (self.metrics_listen or "").rpartition(":")
         return host, int(port)
+
+    @property
+    def inventory_url(self) -> str | None:
+        """The inventory's URL with the password from its file; None when there is no inventory."""
+        if self.inventory_database_url is None or self.inventory_database_password_file is None:
+            return self.inventory_database_url
+        password = self.inventory_database_password_file.read_text().strip()
+        return make_conninfo(self.inventory_database_url, password=password)
 
     @property
     def redis_url_with_password(self) -> str:

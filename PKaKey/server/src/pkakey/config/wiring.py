@@ -41,6 +41,7 @@ def services() -> Services:
             weak_keys=env.weak_keys,
             token_key_file=env.token_key_file,
             sign_in=sign_in_provider(env),
+            inventory_url=env.inventory_url,
         )
     )
 

@@ -18,6 +18,7 @@ from pkakey.services import (
     crl_publishing,
     expiry,
     gateway_certificate,
+    inventory_delivery,
     issuance,
     jwt_tokens,
     namespaces,
@@ -200,6 +201,16 @@ class Services:
     def relay_outbox(self, *, now: datetime) -> int:
         """Send what waits in the outbox to the event stream, oldest first; return how many."""
         return relaying.relay_outbox(self.outside, now=now)
+
+    @use_case("deliver_to_inventory")
+    def deliver_to_inventory(self) -> int:
+        """Deliver what waits to PeSequel's inventory, in order; return how many outbox rows."""
+        return inventory_delivery.deliver_to_inventory(self.outside)
+
+    @use_case("rebuild_inventory")
+    def rebuild_inventory(self) -> int:
+        """Empty the inventory and deliver every event again; return how many outbox rows."""
+        return inventory_delivery.rebuild_inventory(self.outside)
 
     @use_case("announce_expiring")
     def announce_expiring(self, *, now: datetime) -> int:

@@ -62,6 +62,8 @@ class Outside:
     sign_in: SignInProvider | None = None
     # Keys to refuse beside those that the engine knows (`config.weak_keys`).
     weak_keys: KnownCompromisedKeys = field(default_factory=KnownCompromisedKeys, repr=False)
+    # PeSequel's database as `inventory_writer`, with its password; None: there is no inventory.
+    inventory_url: str | None = field(default=None, repr=False)
 
     @property
     def public_url(self) -> str:
