@@ -24,6 +24,10 @@ KEYCLOAK_SHA256 = "77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345
 POSTGREST = "12.0.2-2"
 POSTGREST_SHA256 = "5c709d6707a9c4f14f243e9beb137f27863c42dfa499ba9f72ed23f8648acab0"
 SLIM = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
+APT = (
+    'Acquire::Languages "none"', 'Dir::Cache::pkgcache ""', 'Dir::Cache::srcpkgcache ""',
+    'APT::Keep-Downloaded-Packages "false"',
+)  # fmt: skip
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -62,7 +66,7 @@ def make_base() -> None:
         excluded = [f"--dpkgopt=path-exclude={pattern}" for pattern in SLIM]
         run(
             "mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates", *excluded,
-            '--aptopt=Acquire::Languages "none"', "bookworm", str(tar),
+            *(f"--aptopt={option}" for option in APT), "bookworm", str(tar),
         )  # fmt: skip
         run("docker", "import", "--change", "CMD bash", str(tar), BASE)
 
