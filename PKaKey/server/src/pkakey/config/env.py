@@ -47,6 +47,9 @@ class Env(BaseSettings):
     gateway_tls_dir: Path | None = Field(
         default=None, description="Where the gateway's certificate and key are written."
     )
+    sent_stamp: Path | None = Field(
+        default=None, description="A file that is touched whenever a task is sent, for beat's health."
+    )
     debug: bool = Field(default=False, description="Django's debug mode; never in production.")
     log_level: str = Field(default="INFO", description="The least level that is logged.")
 
