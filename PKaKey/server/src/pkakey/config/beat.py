@@ -6,7 +6,7 @@ It only writes names of tasks to the queue, so it needs no Django, and 90 MB les
 from datetime import timedelta
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import before_task_publish, setup_logging
 
 from pkakey.config.env import Env
 from pkakey.config.logs import configure_logs
@@ -34,6 +34,8 @@ def make_app() -> Celery:
     """Return the scheduler's Celery application, after setting the logs up."""
     env = Env.load()
     configure_logs(env.log_level)
+    if (stamp := env.sent_stamp) is not None:
+        before_task_publish.connect(lambda **_: stamp.touch(), weak=False)
     # Without fixups: Celery's own for Django would load the whole site.
     application = Celery("pkakey", broker=env.redis_url_with_password, fixups=[])
     application.conf.update(

@@ -8,7 +8,7 @@ import os
 
 import django
 from celery import Celery
-from celery.signals import before_task_publish, setup_logging
+from celery.signals import setup_logging
 from django.conf import settings
 
 from pkakey.config.queue import QUEUE, TRANSPORT_OPTIONS, VISIBILITY_SECONDS
@@ -25,14 +25,6 @@ def _broker() -> str:
 @setup_logging.connect
 def keep_our_logs(**_: object) -> None:
     """Leave the logs as `config.logs` has set them up."""
-
-
-@before_task_publish.connect
-def leave_a_stamp(**_: object) -> None:
-    """Touch the file that tells a health check that tasks are sent."""
-    env = getattr(settings, "ENV", None)
-    if env is not None and env.sent_stamp is not None:
-        env.sent_stamp.touch()
 
 
 app = Celery("pkakey", broker=_broker(), include=["pkakey.config.tasks"])

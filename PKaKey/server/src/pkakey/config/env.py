@@ -48,7 +48,7 @@ class Env(BaseSettings):
         default=None, description="Where the gateway's certificate and key are written."
     )
     sent_stamp: Path | None = Field(
-        default=None, description="A file that is touched whenever a task is sent, for beat's health."
+        default=None, description="A file that beat touches whenever it sends a task."
     )
     debug: bool = Field(default=False, description="Django's debug mode; never in production.")
     log_level: str = Field(default="INFO", description="The least level that is logged.")
