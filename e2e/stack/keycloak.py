@@ -17,7 +17,7 @@ class Keycloak:
     """The realm `theddt`; the way is the container's own address, which the gateway does not route."""
 
     stack: Stack
-    _token: str = ""
+    administrators_token: str = ""
     _until: float = 0.0
 
     @property
@@ -36,10 +36,10 @@ class Keycloak:
             answer = httpx.post(
                 f"{base}/realms/master/protocol/openid-connect/token", data=form, timeout=60
             ).raise_for_status()
-            self._token, self._until = answer.json()["access_token"], time.monotonic() + 30
+            self.administrators_token, self._until = answer.json()["access_token"], time.monotonic() + 30
         return httpx.request(
             method, f"{base}/admin/realms/theddt{path}", json=body, timeout=60,
-            headers={"Authorization": f"Bearer {self._token}"},
+            headers={"Authorization": f"Bearer {self.administrators_token}"},
         )  # fmt: skip
 
     def person(self, username: str, group: str, *, namespace: str = "") -> None:

@@ -102,9 +102,12 @@ class Stack:
         return file
 
     @cached_property
-    def _http(self) -> httpx.Client:
-        trust = ssl.create_default_context(cafile=str(self.root))
-        return httpx.Client(verify=trust, trust_env=False, timeout=60)
+    def _trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.root))
+
+    def _request(self, method: str, address: str, **what: Any) -> httpx.Response:  # noqa: ANN401
+        with httpx.Client(verify=self._trust, trust_env=False, timeout=60) as http:
+            return http.request(method, address, **what)
 
     def address(self, name: str, path: str = "/") -> str:
         """Return the public address of a path; the name is what stands before the domain."""
@@ -121,7 +124,7 @@ class Stack:
     ) -> httpx.Response:
         """Ask through the gateway, by HTTPS, without following redirects."""
         host = f"{name}.{DOMAIN}".lstrip(".")
-        return self._http.request(
+        return self._request(
             method,
             f"https://127.0.0.1:{self.https_port}{path}",
             headers={"Host": f"{host}:{self.https_port}", **headers},
@@ -134,7 +137,7 @@ class Stack:
         method = "POST" if "content" in what else "GET"
         headers = {"Host": host, **what.pop("headers", {})}
         address = f"http://127.0.0.1:{self.http_port}{path}"
-        return self._http.request(method, address, headers=headers, **what)
+        return self._request(method, address, headers=headers, **what)
 
 
 def environment() -> dict[str, str]:
