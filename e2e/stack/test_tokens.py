@@ -1,4 +1,4 @@
-"""Who may call the three interfaces: Keycloak's tokens, and none that is forged, stale or for others."""
+"""Who may call the interfaces: Keycloak's tokens, and none that is forged, stale or for others."""
 
 import base64
 import json

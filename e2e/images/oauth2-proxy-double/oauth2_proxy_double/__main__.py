@@ -128,9 +128,11 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(403, "Unable to find a valid CSRF token. Please try again.")
             return
         code = next(iter(self.query("code")), "")
+        if not code:
+            self.log_error("sign-in failed: %s", next(iter(self.query("error")), "no code came"))
+            self.answer(500, "Internal Server Error")
+            return
         try:
-            if not code:
-                raise FlowError(next(iter(self.query("error")), "no code came"))
             session = self.parts.provider.redeem(
                 code, verifier=kept["verifier"], nonce=kept["nonce"]
             )
@@ -141,10 +143,9 @@ class Handler(BaseHTTPRequestHandler):
         ticket = Ticket.new()
         self.parts.store.save(ticket, session)
         value = signer.sign(COOKIE, ticket.text)
-        self.answer(
-            302, "Found", {"Location": kept["back"]},
-            [self.cookie(COOKIE, value, self.parts.settings.expire_seconds), self.cookie(CSRF, "", 0)],
-        )  # fmt: skip
+        session_cookie = self.cookie(COOKIE, value, self.parts.settings.expire_seconds)
+        back = {"Location": kept["back"]}
+        self.answer(302, "Found", back, [session_cookie, self.cookie(CSRF, "", 0)])
 
     def sign_out(self) -> None:
         """Forget the session here and at Keycloak."""

@@ -1,4 +1,4 @@
-"""The code flow with Keycloak: PKCE, nonce, tokens checked by signature, issuer, audience and time."""
+"""The code flow with Keycloak: PKCE, nonce, tokens checked by signature, issuer, audience, time."""
 
 import base64
 import hashlib

@@ -104,7 +104,7 @@ LockFailed = LockError
 
 
 class Signer:
-    """Signs what a cookie holds, with the time, so that it can be neither made nor kept for ever."""
+    """Signs what a cookie holds, with the time: it can be neither made nor kept for ever."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key

@@ -100,7 +100,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     given = {k.removeprefix(PREFIX): v for k, v in environment.items() if k.startswith(PREFIX)}
     names = {field.name.upper() for field in fields(Settings)}
     problems = [
-        f"unknown flag: {PREFIX}{name}" for name in sorted(set(given) - names - set(FIXED) - IGNORED)
+        f"unknown flag: {PREFIX}{name}"
+        for name in sorted(set(given) - names - set(FIXED) - IGNORED)
     ]
     problems += [f"missing setting: {PREFIX}{name}" for name in sorted(names - set(given))]
     problems += [
