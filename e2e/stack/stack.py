@@ -119,7 +119,7 @@ class Stack:
         path: str = "/",
         *,
         method: str = "GET",
-        headers: Mapping[str, str] = {},
+        headers: Mapping[str, str | bytes] = {},
         **what: Any,  # noqa: ANN401
     ) -> httpx.Response:
         """Ask through the gateway, by HTTPS, without following redirects."""

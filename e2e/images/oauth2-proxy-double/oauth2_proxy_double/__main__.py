@@ -284,7 +284,7 @@ def main() -> None:
     if sys.argv[1:]:
         sys.exit("This double of oauth2-proxy takes OAUTH2_PROXY_… variables and no flags.")
     chosen = settings_module.load()
-    redis: Redis[bytes] = Redis.from_url(
+    redis = Redis.from_url(
         chosen.redis_connection_url, username=chosen.redis_username,
         password=chosen.redis_password, socket_timeout=5, socket_connect_timeout=5,
     )  # fmt: skip

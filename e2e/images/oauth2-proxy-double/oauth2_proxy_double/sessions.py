@@ -63,7 +63,7 @@ class Ticket:
 class Store:
     """Sessions in Redis."""
 
-    def __init__(self, redis: "Redis[bytes]", expire_seconds: int) -> None:
+    def __init__(self, redis: Redis, expire_seconds: int) -> None:
         self._redis = redis
         self._expire = expire_seconds
 
@@ -81,7 +81,7 @@ class Store:
     def load(self, ticket: Ticket) -> Session | None:
         """Return the session, or None when there is none or the ticket does not open it."""
         sealed = self._redis.get(ticket.name)
-        if sealed is None:
+        if not isinstance(sealed, bytes):
             return None
         try:
             plain = AESGCM(ticket.secret).decrypt(
