@@ -7,10 +7,10 @@ LOCK := PKaKey/requirements.txt PeSequel/requirements.txt KoolFlows/requirements
 SOURCES := $(PACKAGES) QueWall e2e bench tests conftest.py
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check format bench lock clean
+.PHONY: help up down test stack-test check format bench lock clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 # The stamp is newer than what it was made from, or the environment is set up again.
 $(VENV)/.installed: $(LOCK) $(addsuffix /pyproject.toml,$(PACKAGES)) bin/set-up
@@ -33,7 +33,11 @@ test: $(VENV)/.installed-dev ## Run the tests (a real PostgreSQL, Valkey, Traefi
 	@$(BIN)/python -m pytest identity PKaKey PeSequel ddt QueWall tests $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest KoolFlows --ds=koolflows.config.settings_test $(PYTEST_ARGS)
 	@# The platform's own tests break its parts in turn, so they keep their order.
-	@$(BIN)/python -m pytest e2e -p no:randomly $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest e2e --ignore=e2e/stack -p no:randomly $(PYTEST_ARGS)
+
+stack-test: $(VENV)/.installed-dev ## Run docker-compose.yml on a real Docker engine, with local images, and test it
+	@sh bin/browser
+	@bin/stack-test $(PYTEST_ARGS)
 
 check: $(VENV)/.installed-dev ## Lint, format, types, import contracts, migrations
 	@$(BIN)/ruff check $(SOURCES)
