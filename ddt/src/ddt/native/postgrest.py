@@ -6,7 +6,6 @@ ways. Without a network the platform starts without it, and `ddt status` says so
 
 import hashlib
 import io
-import json
 import platform
 import re
 import shutil
@@ -21,6 +20,7 @@ from string import Template
 
 from ddt import secret_files
 from ddt.errors import TroubleError
+from ddt.native import token_keys
 from ddt.settings import Settings
 
 VERSION = "12.0.2"
@@ -88,11 +88,11 @@ def write_configuration(
     return file
 
 
-def keys_file(settings: Settings) -> Path:
-    """Return the file with the public keys of tokens; while nobody wrote it, an empty set."""
+def write_keys(settings: Settings) -> Path:
+    """Write the public keys of PKaKey's tokens where PostgREST reads them; return the file."""
     file = settings.home / "postgrest" / "jwks.json"
-    if not file.is_file():
-        file.write_text(json.dumps({"keys": []}), encoding="ascii")
+    secret = secret_files.read(settings.secrets, secret_files.TOKEN_KEY)
+    file.write_text(token_keys.jwk_set(secret), encoding="ascii")
     return file
 
 

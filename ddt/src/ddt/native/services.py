@@ -287,7 +287,7 @@ class _Platform:
                 port=self.ports.data,
                 admin_port=self.ports.data_admin,
                 database_url=make_conninfo(url, password=password),
-                jwks=postgrest.keys_file(self.settings),
+                jwks=postgrest.write_keys(self.settings),
             )
 
         return Unit(
