@@ -17,6 +17,7 @@ SOURCES = {
     "pkakey_events": "PKaKey/events/src",
     "pkakey": "PKaKey/server/src",
     "koolflows": "KoolFlows/src",
+    "pesequel": "PeSequel/src",
     "ddt": "ddt/src",
 }
 
@@ -49,6 +50,8 @@ VIOLATIONS = [
         "koolflows", "services/x.py", "import pkakey", "by their APIs only", id="flows-pkakey"
     ),
     pytest.param("ddt", "x.py", "import pkakey", "ddt speaks", id="command-server"),
+    pytest.param("pesequel", "x.py", "import pkakey", "PeSequel knows", id="data-server"),
+    pytest.param("pkakey", "services/x.py", "import pesequel", "The relay", id="server-data"),
 ]
 
 

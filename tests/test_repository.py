@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 LOCKS = [
     "PKaKey/requirements.txt",
     "KoolFlows/requirements.txt",
+    "PeSequel/requirements.txt",
     "ddt/requirements.txt",
     "requirements-build.txt",
     "requirements-dev.txt",

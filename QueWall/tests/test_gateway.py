@@ -171,8 +171,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     settings = Settings(home, DOMAIN, free_port(), free_port())
     settings.logs.mkdir()
     write_certificate(settings.tls)
-    web, status = serve(Echo), serve(StatusEcho)
-    ports = gateway.BackEnds(web.server_port, status.server_port, free_port())
+    web, status, data = serve(Echo), serve(StatusEcho), serve(StatusEcho)
+    ports = gateway.BackEnds(web.server_port, status.server_port, data.server_port, free_port())
     static = gateway.write_configuration(settings, ports)
     with (home / "log").open("wb") as log:
         traefik = subprocess.Popen(
@@ -195,7 +195,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     finally:
         traefik.terminate()
         traefik.wait(20)
-        for server in (web, status):
+        for server in (web, status, data):
             server.shutdown()
             server.server_close()
         shutil.rmtree(home)

@@ -16,11 +16,23 @@ from ddt import secret_files
 
 def test_every_secret_is_made_for_its_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
-    assert set(secret_files.prepare(folder)) == set(secret_files.NAMES)
+    made = set(secret_files.prepare(folder))
+    assert made == {*secret_files.NAMES, secret_files.TOKEN_KEY}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     for name in secret_files.NAMES:
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
         assert len((folder / name).read_text()) == 64
+
+
+def test_the_key_that_signs_tokens_is_made_anew_when_it_went_missing(tmp_path: Path) -> None:
+    secret_files.prepare(tmp_path)
+    key = tmp_path / secret_files.TOKEN_KEY
+    before = key.read_text()
+    assert before.startswith("-----BEGIN PRIVATE KEY-----")
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    key.unlink()
+    assert secret_files.prepare(tmp_path) == [secret_files.TOKEN_KEY]
+    assert key.read_text() != before
 
 
 def test_no_secret_equals_another(tmp_path: Path) -> None:

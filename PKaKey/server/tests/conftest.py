@@ -19,6 +19,8 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pkakey_engine.testing.requests import make_csr
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -135,6 +137,10 @@ def empty_database(admin_dsn: str) -> None:
             sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(sql.Identifier, domain_tables())))
         )
         for table in (
+            "accounts_sign_in",
+            "allauth_idp_oidc_token",
+            "allauth_idp_oidc_client",
+            "socialaccount_socialaccount",
             "mfa_authenticator",
             "account_emailaddress",
             "accounts_user_groups",
@@ -208,8 +214,17 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.wait(20)
 
 
+@pytest.fixture(scope="session")
+def token_key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key that signs tokens, as `ddt` makes one."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    file = tmp_path_factory.mktemp("token-key") / "token-signing-key"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return file
+
+
 @pytest.fixture
-def outside(signer_process: Path, tmp_path: Path) -> Iterator[Any]:
+def outside(signer_process: Path, tmp_path: Path, token_key_file: Path) -> Iterator[Any]:
     """What the use cases need from outside: the real signer, folders of this test."""
     from pkakey.services.outside import Outside
     from pkakey_signers.client import SignerClient
@@ -223,6 +238,7 @@ def outside(signer_process: Path, tmp_path: Path) -> Iterator[Any]:
             https_port=8443,
             gateway_tls_dir=tmp_path / "tls",
             secrets_dir=tmp_path / "secrets",
+            token_key_file=token_key_file,
         )
 
 

@@ -172,18 +172,31 @@ def trust_root(
 
 
 @token_app.command(
-    "create", epilog="Example: ddt token create --name ci --scope certificates:issue --expires 30d"
+    "create",
+    epilog="Examples: ddt token create --name ci --scope certificates:issue --expires 30d; "
+    "ddt token create --jwt --scope data:read",
 )
 def token_create(
-    name: Annotated[str, typer.Option(help="What it is for.")],
     scope: Annotated[list[str], typer.Option(help="A permission; repeat for more.")],
-    expires: Annotated[str, typer.Option(help="30d, 12h, or a date such as 2030-01-31.")] = "90d",
+    name: Annotated[str, typer.Option(help="What it is for.")] = "made by ddt",
+    expires: Annotated[
+        str,
+        typer.Option(
+            help="30d, 12h, or a date such as 2030-01-31. Without it 90d; a signed token 1h, "
+            "at most 24h."
+        ),
+    ] = "",
     *,
+    jwt: Annotated[
+        bool, typer.Option("--jwt", help="A signed token (JWT), as the data API needs.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Create a token; it is printed this once, on standard output."""
-    until = expiry(expires, now=datetime.now(UTC))
-    body = {"name": name, "scopes": scope, "expires_at": until.isoformat()}
+    until = expiry(expires or ("1h" if jwt else "90d"), now=datetime.now(UTC))
+    body: dict[str, Any] = {"name": name, "scopes": scope, "expires_at": until.isoformat()}
+    if jwt:
+        body["form"] = "jwt"
     answer = Client(settings.load()).post("tokens/", body)
     if as_json:
         output.as_json(answer)

@@ -20,6 +20,7 @@ _MARKS = {
     "failed": ("✗", "red"),
     "stopped": ("-", "dim"),
     "waiting": ("·", "dim"),
+    "absent": ("-", "yellow"),
 }
 
 

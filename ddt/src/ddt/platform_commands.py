@@ -255,6 +255,7 @@ def _closing_table(chosen: Settings, took: float) -> None:
         "Portal": f"{chosen.portal}/",
         "REST API": f"{chosen.portal}/api/v1/docs/",
         "CRL, OCSP, CA": f"{chosen.plain}/crl/…  /ocsp  /ca/…",
+        "Data API": f"{chosen.data}/",
         "Gateway": f"{chosen.gateway}/dashboard/",
         "State": str(chosen.home),
     }

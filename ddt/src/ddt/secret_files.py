@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from ddt.errors import TroubleError
@@ -15,7 +16,15 @@ PASSWORDS = (
     "pkakey-signer-password",
     "redis-password",
 )
-NAMES = (*PASSWORDS, "django-secret-key", "keystore-kek")
+# What a later release added: made where it is missing, since nothing was shut by it before.
+ADDED = (
+    "pesequel-authenticator-password",
+    "pesequel-relay-password",
+    "pesequel-pgadmin-password",
+)
+NAMES = (*PASSWORDS, *ADDED, "django-secret-key", "keystore-kek")
+TOKEN_KEY = "token-signing-key"  # noqa: S105  # A file's name.
+_TOKEN_KEY_BITS = 3072
 _COMPLETE = ".complete"
 
 
@@ -23,19 +32,31 @@ def prepare(folder: Path) -> list[str]:
     """Make the secrets that are not there yet and return their names; check those that are.
 
     Once all had been made, a missing one is not replaced: what it opens would stay shut for ever.
+    But the key that signs tokens is: a new one only ends the tokens of the old one.
     Raises TroubleError for one that is missing then, empty, or unreadable.
     """
     private_folder(folder)
+    new_key = [TOKEN_KEY] if _make(folder / TOKEN_KEY, _rsa_key) else []
+    read(folder, TOKEN_KEY)
     complete = folder / _COMPLETE
     if complete.exists():
+        known = complete.read_text(encoding="ascii").split()
+        made = [name for name in ADDED if name not in known and _make(folder / name)]
         for name in NAMES:
             read(folder, name)
-        return []
+        _remember(complete)
+        return made + new_key
     made = [name for name in NAMES if _make(folder / name)]
     for name in NAMES:
         read(folder, name)
+    _remember(complete)
+    return made + new_key
+
+
+def _remember(complete: Path) -> None:
+    """Note that all of these were made: one that is missing later is lost."""
     complete.touch(mode=0o600)
-    return made
+    complete.write_text("".join(f"{name}\n" for name in NAMES), encoding="ascii")
 
 
 def read(folder: Path, name: str) -> str:
@@ -80,7 +101,24 @@ def private_folder(folder: Path) -> None:
         ) from error
 
 
-def _make(file: Path) -> bool:
+def _random() -> str:
+    # 32 random bytes; Django asks for 50 characters and more of variety.
+    return secrets.token_hex(32)
+
+
+def _rsa_key() -> str:
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  # Slow to load.
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_TOKEN_KEY_BITS)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode("ascii")
+
+
+def _make(file: Path, new: Callable[[], str] = _random) -> bool:
     if file.exists():
         if file.is_file() and os.access(file, os.R_OK) and file.stat().st_size == 0:
             # Nothing was ever protected by it: the first start was cut short here.
@@ -91,8 +129,7 @@ def _make(file: Path) -> bool:
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        # 32 random bytes each; Django asks for 50 characters and more of variety.
-        stream.write(secrets.token_hex(32))
+        stream.write(new())
         stream.flush()
         os.fsync(stream.fileno())
     draft.rename(file)

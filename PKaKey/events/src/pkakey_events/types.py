@@ -10,7 +10,15 @@ from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
 
 
 def _to_utc(value: datetime) -> datetime:
@@ -26,6 +34,11 @@ SerialNumber = Annotated[str, Field(pattern=r"^[1-9a-f][0-9a-f]{0,39}$")]
 
 SHA256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 digest in lower-case hex."""
+
+KeyIdentifier = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){1,64}$")]
+"""A key identifier's octets in lower-case hex."""
+
+NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$")]
 
 ShortText = Annotated[str, Field(min_length=1, max_length=256)]
 LongText = Annotated[str, Field(max_length=4096)]
@@ -90,6 +103,23 @@ class CertificateIssuedV1(Event):
         return self
 
 
+class CertificateIssuedV2(CertificateIssuedV1):
+    """As version 1, with what an inventory asks about the key and the request.
+
+    ``key_id`` is the subject key identifier (RFC 5280 section 4.2.1.2), None where a certificate
+    has none; the algorithms are in words, such as ``EC P-256`` and ``ecdsa-with-SHA256``.
+    """
+
+    VERSION: ClassVar[int] = 2
+
+    public_key_sha256: SHA256Hex
+    key_id: KeyIdentifier | None
+    key_algorithm: ShortText
+    signature_algorithm: ShortText
+    purpose: Annotated[str, Field(max_length=31)]
+    request_id: Annotated[str, Field(max_length=64)]
+
+
 class CertificateRevokedV1(Event):
     """A certificate was revoked; the next CRL and every OCSP answer from now on say so."""
 
@@ -132,6 +162,77 @@ class AuthorityCreatedV1(Event):
     certificate_sha256: SHA256Hex
 
 
+class AuthorityCreatedV2(AuthorityCreatedV1):
+    """As version 1, with its name, profile and key."""
+
+    VERSION: ClassVar[int] = 2
+
+    name: ShortText
+    profile: ShortText
+    key_algorithm: ShortText
+    key_id: KeyIdentifier | None
+
+
+class AuthorityGrantedV1(Event):
+    """Another namespace may see this authority and issue from it; the envelope names the owner."""
+
+    TYPE: ClassVar[str] = "authority.granted"
+    VERSION: ClassVar[int] = 1
+
+    authority_id: UUID
+    granted_namespace: NamespaceName
+
+
+class ProfilePublishedV1(Event):
+    """A new version of a profile is the one that the namespace issues under from now on."""
+
+    TYPE: ClassVar[str] = "profile.published"
+    VERSION: ClassVar[int] = 1
+
+    name: ShortText
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    title: ShortText
+    description: LongText
+    kind: ShortText
+    digest: SHA256Hex
+    rules: dict[str, JsonValue]
+
+
+class RequestAbandonedV1(Event):
+    """A request was accepted, but nothing was ever signed for it."""
+
+    TYPE: ClassVar[str] = "request.abandoned"
+    VERSION: ClassVar[int] = 1
+
+    request_id: UUID
+    authority_id: UUID
+    serial_number: SerialNumber
+    subject: LongText
+    profile: ShortText
+    source: ShortText
+    requested_by: ShortText
+    requested_by_kind: ShortText
+    requested_at: Moment
+    note: LongText
+
+
+class AuditRecordedV1(Event):
+    """An entry was appended to the audit log.
+
+    ``data`` is the entry's exact JSON text, and ``leaf_hash`` its RFC 9162 leaf hash.
+    """
+
+    TYPE: ClassVar[str] = "audit.recorded"
+    VERSION: ClassVar[int] = 1
+
+    entry_id: BigInteger
+    action: ShortText
+    target: Annotated[str, Field(max_length=256)]
+    request_id: Annotated[str, Field(max_length=64)]
+    data: Annotated[str, Field(max_length=64 * 1024)]
+    leaf_hash: SHA256Hex
+
+
 class CRLPublishedV1(Event):
     """A certificate revocation list was signed and can be fetched."""
 
@@ -163,9 +264,15 @@ EVENT_TYPES: Mapping[tuple[str, int], type[Event]] = MappingProxyType(
         (event.TYPE, event.VERSION): event
         for event in (
             CertificateIssuedV1,
+            CertificateIssuedV2,
             CertificateRevokedV1,
             CertificateExpiringV1,
             AuthorityCreatedV1,
+            AuthorityCreatedV2,
+            AuthorityGrantedV1,
+            ProfilePublishedV1,
+            RequestAbandonedV1,
+            AuditRecordedV1,
             CRLPublishedV1,
             GatewayCertificateRenewedV1,
         )

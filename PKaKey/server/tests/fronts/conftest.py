@@ -27,6 +27,7 @@ def shared_platform(
     django_db_blocker: Any,
     tmp_path_factory: pytest.TempPathFactory,
     module_patch: pytest.MonkeyPatch,
+    token_key_file: Path,
 ) -> Iterator[Platform]:
     """A platform after its first start, and a second namespace `guest` beside `default`.
 
@@ -57,6 +58,7 @@ def shared_platform(
                 https_port=8443,
                 gateway_tls_dir=folder / "tls",
                 secrets_dir=folder / "secrets",
+                token_key_file=token_key_file,
             )
         )
         module_patch.setattr(wiring, "services", lambda: services)

@@ -17,6 +17,9 @@ GLOBAL_APPS = frozenset(
         "mfa",
         "auth",
         "contenttypes",
+        # Clients, digests of tokens, and whose subject is whose account: no namespace's.
+        "allauth_idp_oidc",
+        "socialaccount",
         "sessions",
         "portal",
         "taggit",

@@ -20,6 +20,7 @@ class BackEnds:
 
     web: int
     status: int
+    data: int
     internal: int
 
 
@@ -54,6 +55,7 @@ def write_configuration(
         "GATEWAY_ADDRESS": settings.gateway,
         "WEB_URL": f"http://127.0.0.1:{ports.web}",
         "STATUS_URL": f"http://127.0.0.1:{ports.status}",
+        "DATA_URL": f"http://127.0.0.1:{ports.data}",
         "DYNAMIC_FOLDER": _quoted(settings.tls),
         "TLS_FOLDER": _quoted(settings.tls),
         "ACCESS_LOG": _quoted(settings.logs / "access.log"),

@@ -10,22 +10,24 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import distributions
+from itertools import chain
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ddt import secret_files
 from ddt.errors import TroubleError
-from ddt.native import gateway, postgresql
+from ddt.native import gateway, postgresql, postgrest
 from ddt.native.units import Unit, http, logged, tcp, unix
 from ddt.settings import WEAK_KEYS, Settings
 
 DATABASE = "pkakey"
+DATA_DATABASE = "pesequel"
 _PORTS = "ports.json"
 _METRICS = "metrics"
 FEWEST_WORKERS = 2
 MOST_WORKERS = 4
-SOURCES = Path(__file__).parents[4] / "PKaKey"
+SOURCES = [Path(__file__).parents[4] / name for name in ("PKaKey", "PeSequel")]
 _DATABASE_TASK = """
 import os
 os.environ["PKAKEY_MIGRATING"] = "1"
@@ -39,7 +41,7 @@ call_command("migrate", interactive=False, verbosity=1)
 
 def units(settings: Settings) -> list[Unit]:
     """Return every unit of the native platform, foundations first."""
-    ports = Ports(*(_free_port() for _ in range(5)))
+    ports = Ports(*(_free_port() for _ in range(7)))
     # For `ddt manage`, which speaks to the running servers.
     (settings.runtime / _PORTS).write_text(json.dumps(asdict(ports)), encoding="ascii")
     # Another version may count other things; nobody counts at this moment.
@@ -52,7 +54,8 @@ def folders(settings: Settings) -> None:
     for folder in (
         settings.home, settings.secrets, settings.logs, settings.runtime, settings.tls.parent,
         settings.tls, settings.home / "keystore", settings.home / "valkey",
-        settings.home / "media", settings.home / "static", settings.home / "stamps",
+        settings.home / "postgrest", settings.home / "media", settings.home / "static",
+        settings.home / "stamps",
     ):  # fmt: skip
         secret_files.private_folder(folder)
 
@@ -66,6 +69,8 @@ class Ports:
     status: int
     gateway: int
     metrics: int
+    data: int
+    data_admin: int
 
 
 def metrics_url(settings: Settings) -> str | None:
@@ -96,6 +101,7 @@ class _Platform:
             *database,
             self._valkey(),
             self._database_task(),
+            self._data_task(),
             self._static_task(),
             self._signer(),
             self._bootstrap_task(),
@@ -104,6 +110,7 @@ class _Platform:
             self._worker(),
             self._beat(),
             self._metrics(),
+            self._postgrest(),
             self._traefik(),
         ]
 
@@ -156,6 +163,13 @@ class _Platform:
             intact=lambda: self.is_embedded,
         )  # fmt: skip
 
+    def _data_task(self) -> Unit:
+        return self._task(
+            "data", ("postgresql",) if self.is_embedded else (),
+            ["-m", "pesequel", "migrate"], role="worker", is_admin=True,
+            intact=lambda: self.is_embedded,
+        )  # fmt: skip
+
     def _static_task(self) -> Unit:
         words = ["collectstatic", "--noinput", "--verbosity", "1"]
         manifest = self.home / "static" / "staticfiles.json"
@@ -167,7 +181,7 @@ class _Platform:
     def _bootstrap_task(self) -> Unit:
         certificate = self.settings.tls / "tls.crt"
         return self._task(
-            "bootstrap", ("database", "signer", "valkey"),
+            "bootstrap", ("database", "data", "signer", "valkey"),
             ["-m", "pkakey.config.manage", "bootstrap"], role="worker", is_admin=True,
             intact=lambda: self.is_embedded and certificate.is_file(),
         )  # fmt: skip
@@ -250,7 +264,7 @@ class _Platform:
 
     def _traefik(self) -> Unit:
         port = self.ports.gateway
-        ports = gateway.BackEnds(self.ports.web, self.ports.status, port)
+        ports = gateway.BackEnds(self.ports.web, self.ports.status, self.ports.data, port)
         static = self.settings.tls.parent / "traefik.yml"
         return Unit(
             "traefik",
@@ -260,6 +274,28 @@ class _Platform:
             environment=self._plain_environment(),
             prepare=lambda: _write_gateway(self.settings, ports),
         )
+
+    def _postgrest(self) -> Unit:
+        program = postgrest.program(self.settings)
+        file = self.home / "postgrest" / "postgrest.conf"
+        password = secret_files.read(self.settings.secrets, "pesequel-authenticator-password")
+        url = _database_url(self.settings, "authenticator", DATA_DATABASE)
+
+        def prepare() -> None:
+            postgrest.write_configuration(
+                self.settings,
+                port=self.ports.data,
+                admin_port=self.ports.data_admin,
+                database_url=make_conninfo(url, password=password),
+                jwks=postgrest.write_keys(self.settings),
+            )
+
+        return Unit(
+            "postgrest", [str(program), str(file)],
+            after=("data",), ready=http(self.ports.data_admin, "/ready", "localhost"),
+            environment=self._plain_environment(), prepare=prepare,
+            absent="" if program is not None else postgrest.ABSENT,
+        )  # fmt: skip
 
     def _task(
         self,
@@ -332,6 +368,8 @@ class _Platform:
         }
         if settings.weak_keys_file is not None:
             environment[WEAK_KEYS] = str(settings.weak_keys_file)
+        if role == "worker":
+            environment |= self.data_environment()
         if is_admin and self.is_embedded:
             environment["PKAKEY_ADMIN_DATABASE_URL"] = _database_url(
                 self.settings, postgresql.SUPERUSER, "postgres"
@@ -339,7 +377,23 @@ class _Platform:
             environment["PKAKEY_ADMIN_DATABASE_PASSWORD_FILE"] = str(secrets / "postgres-password")
         elif is_admin:
             environment["PKAKEY_ADMIN_DATABASE_URL"] = settings.database_url
+        if is_admin:
+            for name in ("DATABASE_URL", "DATABASE_PASSWORD_FILE"):
+                if (value := environment.get(f"PKAKEY_ADMIN_{name}")) is not None:
+                    environment[f"PESEQUEL_ADMIN_{name}"] = value
         return environment
+
+    def data_environment(self) -> dict[str, str]:
+        """Return what reaches PeSequel: the relay's role, and the command that migrates."""
+        secrets = self.settings.secrets
+        return {
+            "PKAKEY_INVENTORY_DATABASE_URL": _database_url(
+                self.settings, "inventory_writer", DATA_DATABASE
+            ),
+            "PKAKEY_INVENTORY_DATABASE_PASSWORD_FILE": str(secrets / "pesequel-relay-password"),
+            "PESEQUEL_SECRETS_DIR": str(secrets),
+            "PESEQUEL_TOKEN_ISSUERS": self.settings.portal,
+        }
 
 
 def manage_environment(settings: Settings) -> dict[str, str]:
@@ -384,7 +438,7 @@ def _fingerprint(settings: Settings) -> str:
     digest.update(json.dumps(facts).encode())
     for name in sorted(f"{d.name}={d.version}" for d in distributions()):
         digest.update(name.encode())
-    for folder, names, files in os.walk(SOURCES):
+    for folder, names, files in chain.from_iterable(map(os.walk, SOURCES)):
         names[:] = sorted(n for n in names if n not in {"tests", "__pycache__"})
         for file in sorted(files):
             status = (Path(folder) / file).stat()

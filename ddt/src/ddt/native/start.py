@@ -15,7 +15,7 @@ import psutil
 
 from ddt import secret_files
 from ddt.errors import TroubleError
-from ddt.native import control, gateway, postgresql
+from ddt.native import control, gateway, postgresql, postgrest
 from ddt.native.guardian import ALREADY_RUNS
 from ddt.native.services import folders, metrics_url
 from ddt.settings import WEAK_KEYS, Settings
@@ -33,6 +33,7 @@ def prepare(settings: Settings) -> list[str]:
     folders(settings)
     made = secret_files.prepare(settings.secrets)
     settings.save()
+    postgrest.fetch(settings)
     return made
 
 
@@ -115,6 +116,7 @@ def status(settings: Settings) -> dict[str, Any]:
         "api": f"{settings.portal}/api/v1/",
         "crl": f"{settings.plain}/crl/",
         "ocsp": f"{settings.plain}/ocsp",
+        "data": f"{settings.data}/",
     }
     # Where Prometheus asks: on the loopback address only, and on no route of the gateway.
     if answer["state"] != "stopped" and (metrics := metrics_url(settings)):

@@ -36,7 +36,7 @@ class Running:
     """What the supervisor knows of one unit at this moment."""
 
     unit: Unit
-    state: str = "waiting"  # waiting starting ready done restarting failed stopping stopped
+    state: str = "waiting"  # absent waiting starting ready done restarting failed stopping stopped
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
     detail: str = ""
@@ -105,7 +105,7 @@ class Supervisor:
         """Return the platform's state and a row for each service and task."""
         services = [u.row() for u in self.units.values() if not u.unit.is_task]
         tasks = [u.row() for u in self.units.values() if u.unit.is_task]
-        good = all(u.state in {"ready", "done"} for u in self.units.values())
+        good = all(u.state in {"ready", "done", "absent"} for u in self.units.values())
         self.was_ready |= good
         failed = any(u.state == "failed" for u in self.units.values())
         state = "ready" if good else "degraded" if self.was_ready or failed else "starting"
@@ -125,6 +125,9 @@ class Supervisor:
                 known.set_result(code)
 
     async def _guarded(self, running: Running) -> None:
+        if running.unit.absent:
+            await self._announce(running, "absent", running.unit.absent)
+            return
         try:
             await self._watch(running)
         except Exception as error:  # A unit's edge: one that fails must be seen, not vanish.
@@ -264,9 +267,9 @@ class Supervisor:
     def _set(self, running: Running, state: str, detail: str = "") -> None:
         running.state, running.detail = state, detail
 
-    async def _announce(self, running: Running, state: str) -> None:
+    async def _announce(self, running: Running, state: str, detail: str = "") -> None:
         async with self.changed:
-            self._set(running, state)
+            self._set(running, state, detail)
             self.status()
             self.changed.notify_all()
 

@@ -32,6 +32,8 @@ class Unit:
     prepare: Callable[[], None] | None = None
     needed: Callable[[], bool] | None = None
     done: Callable[[], None] | None = None
+    # Why this platform runs without it; nothing else may stand on such a unit.
+    absent: str = ""
 
 
 def tcp(port: int) -> Probe:

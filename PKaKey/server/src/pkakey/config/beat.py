@@ -6,7 +6,7 @@ It only writes names of tasks to the queue, so it needs no Django, and 90 MB les
 from datetime import timedelta
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import before_task_publish, setup_logging
 
 from pkakey.config.env import Env
 from pkakey.config.logs import configure_logs
@@ -23,6 +23,7 @@ SCHEDULE = {
     }
     for name, seconds in {
         "relay_outbox": 2,
+        "deliver_to_inventory": 2,
         "reconcile_intents": 30,
         "publish_due_crls": 60,
         "renew_gateway_certificate": 3600,
@@ -42,6 +43,8 @@ def make_app() -> Celery:
     import pkakey.config.task_watching  # noqa: F401, PLC0415
 
     serve_metrics(env)
+    if (stamp := env.sent_stamp) is not None:
+        before_task_publish.connect(lambda **_: stamp.touch(), weak=False)
     # Without fixups: Celery's own for Django would load the whole site.
     application = Celery("pkakey", broker=env.redis_url_with_password, fixups=[])
     application.conf.update(

@@ -4,8 +4,10 @@ import re
 from functools import cached_property
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pkakey_engine.keys import KnownCompromisedKeys
+from psycopg.conninfo import make_conninfo
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -40,6 +42,13 @@ class Env(BaseSettings):
     redis_password_file: Path | None = Field(
         default=None, description="The file with its password, unless the URL holds it."
     )
+    inventory_database_url: str | None = Field(
+        default=None,
+        description="PeSequel's database as inventory_writer; without it, events wait.",
+    )
+    inventory_database_password_file: Path | None = Field(
+        default=None, description="The file with that role's password."
+    )
     signer_socket: Path = Field(description="The signer's Unix socket.")
     secret_key_file: Path = Field(description="The file with Django's secret key.")
     secrets_dir: Path | None = Field(default=None, description="The folder of secret files.")
@@ -50,6 +59,23 @@ class Env(BaseSettings):
     media_root: Path | None = Field(default=None, description="Where uploads are kept.")
     gateway_tls_dir: Path | None = Field(
         default=None, description="Where the gateway's certificate and key are written."
+    )
+    token_signing_key_file: Path | None = Field(
+        default=None, description="The file with the RSA key that signs tokens (PEM)."
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="Keycloak's realm as in `iss`; people then sign in there."
+    )
+    oidc_internal_url: str | None = Field(
+        default=None, description="Where this process reaches that realm; else at the issuer."
+    )
+    oidc_client_id: str = Field(default="pkakey", description="This service's client there.")
+    oidc_client_secret_file: Path | None = Field(
+        default=None, description="The file with that client's secret."
+    )
+    oidc_audience: str = Field(default="pkakey", description="The `aud` of tokens for this API.")
+    internal_hosts: str = Field(
+        default="", description="Names by which other services reach this process; commas between."
     )
     weak_keys_file: Path | None = Field(
         default=None, description="A list of public keys to refuse, such as Debian's weak ones."
@@ -65,6 +91,9 @@ class Env(BaseSettings):
     )
     backup_dir: Path | None = Field(
         default=None, description="Where backups lie; their age is a figure."
+    )
+    sent_stamp: Path | None = Field(
+        default=None, description="A file that beat touches whenever it sends a task."
     )
     debug: bool = Field(default=False, description="Django's debug mode; never in production.")
     log_level: str = Field(default="INFO", description="The least level that is logged.")
@@ -100,6 +129,35 @@ class Env(BaseSettings):
             )
         return key
 
+    @field_validator("oidc_issuer", "oidc_internal_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is None or not value.strip():
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            raise ValueError("An OIDC address is an http or https URL of a realm.")
+        return value.rstrip("/")
+
+    @property
+    def token_key_file(self) -> Path | None:
+        """The key for signing tokens: as named, or in the secrets folder."""
+        if self.token_signing_key_file is not None or self.secrets_dir is None:
+            return self.token_signing_key_file
+        return self.secrets_dir / "token-signing-key"
+
+    @cached_property
+    def oidc_client_secret(self) -> str:
+        """Our client's secret at Keycloak; raises ValueError without one."""
+        file = self.oidc_client_secret_file
+        secret = file.read_text().strip() if file is not None else ""
+        if not secret:
+            raise ValueError(
+                "PKAKEY_OIDC_ISSUER is set, and PKAKEY_OIDC_CLIENT_SECRET_FILE names no file with "
+                "a secret; run `ddt init`."
+            )
+        return secret
+
     @cached_property
     def weak_keys(self) -> KnownCompromisedKeys:
         """The operator's list of keys to refuse; raises ValueError for a file that is no list."""
@@ -117,6 +175,14 @@ class Env(BaseSettings):
         """The host and port of `metrics_listen`; raises ValueError without one."""
         host, _, port = (self.metrics_listen or "").rpartition(":")
         return host, int(port)
+
+    @property
+    def inventory_url(self) -> str | None:
+        """The inventory's URL with the password from its file; None when there is no inventory."""
+        if self.inventory_database_url is None or self.inventory_database_password_file is None:
+            return self.inventory_database_url
+        password = self.inventory_database_password_file.read_text().strip()
+        return make_conninfo(self.inventory_database_url, password=password)
 
     @property
     def redis_url_with_password(self) -> str:

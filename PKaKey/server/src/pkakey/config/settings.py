@@ -10,6 +10,7 @@ from pkakey.config.databases import database
 from pkakey.config.env import Env
 from pkakey.config.logs import configure_logs
 from pkakey.config.metrics import keep_metrics
+from pkakey.config.relying import relying_settings
 from pkakey.config.settings_base import *  # noqa: F403  # Settings modules are layered so.
 from pkakey.config.settings_base import SESSION_COOKIE_NAME  # noqa: F401
 
@@ -39,6 +40,7 @@ _port = "" if ENV.https_port == 443 else f":{ENV.https_port}"  # noqa: PLR2004
 PUBLIC_URL = f"https://{PUBLIC_HOST}{_port}"
 ALLOWED_HOSTS = [PUBLIC_HOST, ENV.domain, "localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL, f"https://{ENV.domain}{_port}"]
+ALLOWED_HOSTS += [name.strip() for name in ENV.internal_hosts.split(",") if name.strip()]
 WAGTAILADMIN_BASE_URL = PUBLIC_URL
 STATIC_ROOT = ENV.static_root
 MEDIA_ROOT = ENV.media_root or ""
@@ -46,5 +48,13 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+if ENV.oidc_issuer is not None:
+    globals().update(
+        relying_settings(
+            issuer=ENV.oidc_issuer,
+            client_id=ENV.oidc_client_id,
+            client_secret=ENV.oidc_client_secret,
+        )
+    )
 LOGGING_CONFIG = None
 configure_logs(ENV.log_level)

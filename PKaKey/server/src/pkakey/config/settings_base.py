@@ -32,6 +32,7 @@ STORE_APPS = [
 INSTALLED_APPS = [
     *STORE_APPS,
     "pkakey.fronts.command",
+    "pkakey.fronts.oidc",
     "pkakey.fronts.portal",
     "wagtail.users",
     "wagtail.snippets",
@@ -46,6 +47,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.idp.oidc",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -134,6 +137,19 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_PASSKEY_SIGNUP_ENABLED = False
 MFA_TOTP_ISSUER = "theDDT"
+# Natively PKaKey is the OIDC provider; `config.relying` turns that round for containers.
+IDP_OIDC_ADAPTER = "pkakey.fronts.oidc.issuing.ProviderAdapter"
+IDP_OIDC_ACCESS_TOKEN_FORMAT = "jwt"  # noqa: S105  # A format's name.
+IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = 5 * 60
+IDP_OIDC_REFRESH_TOKEN_EXPIRES_IN = 10 * 60 * 60
+IDP_OIDC_DCR_ENABLED = False
+SOCIALACCOUNT_ADAPTER = "pkakey.fronts.oidc.relying.SocialAccountAdapter"
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {}
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+# An address never joins an account: only the provider's subject does.
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/portal/"
 LOGOUT_REDIRECT_URL = "/"

@@ -18,6 +18,12 @@ def relay_outbox() -> None:
 
 
 @shared_task
+def deliver_to_inventory() -> None:
+    """Deliver waiting events to PeSequel's inventory."""
+    wiring.services().deliver_to_inventory()
+
+
+@shared_task
 def reconcile_intents() -> None:
     """Finish intents that were left open."""
     wiring.services().reconcile_intents(now=_now())

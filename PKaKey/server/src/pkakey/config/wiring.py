@@ -9,7 +9,7 @@ from pkakey_signers.client import SignerClient
 from pkakey.config import request_ids, tracing
 from pkakey.config.env import Env
 from pkakey.services import Services, measuring
-from pkakey.services.outside import Outside
+from pkakey.services.outside import Outside, SignInProvider
 
 
 @cache
@@ -42,5 +42,20 @@ def services() -> Services:
             gateway_tls_dir=env.gateway_tls_dir,
             secrets_dir=env.secrets_dir,
             weak_keys=env.weak_keys,
+            token_key_file=env.token_key_file,
+            sign_in=sign_in_provider(env),
+            inventory_url=env.inventory_url,
         )
+    )
+
+
+def sign_in_provider(env: Env) -> SignInProvider | None:
+    """Return Keycloak as the environment names it, or None where people sign in here."""
+    if env.oidc_issuer is None:
+        return None
+    return SignInProvider(
+        issuer=env.oidc_issuer,
+        internal_url=env.oidc_internal_url or env.oidc_issuer,
+        client_id=env.oidc_client_id,
+        audience=env.oidc_audience,
     )

@@ -5,24 +5,30 @@ Only services and selectors open transactions.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from pkakey_engine.revocation import RevocationReason
+from theddt_identity import Caller
 
 from pkakey.services import (
     authority_creation,
     bootstrapping,
+    callers,
     crl_publishing,
     expiry,
     gateway_certificate,
+    inventory_delivery,
     issuance,
+    jwt_tokens,
     namespaces,
     ocsp_responders,
+    oidc_clients,
     people,
     reconciliation,
     relaying,
     revocation,
+    sign_in,
     tokens,
 )
 from pkakey.services.measuring import use_case
@@ -36,6 +42,7 @@ from pkakey.services.results import (
     PublishedCRL,
     RevokedCertificate,
 )
+from pkakey.services.token_keys import load_token_keys
 
 __all__ = [
     "CreatedAuthority",
@@ -195,6 +202,16 @@ class Services:
         """Send what waits in the outbox to the event stream, oldest first; return how many."""
         return relaying.relay_outbox(self.outside, now=now)
 
+    @use_case("deliver_to_inventory")
+    def deliver_to_inventory(self) -> int:
+        """Deliver what waits to PeSequel's inventory, in order; return how many outbox rows."""
+        return inventory_delivery.deliver_to_inventory(self.outside)
+
+    @use_case("rebuild_inventory")
+    def rebuild_inventory(self) -> int:
+        """Empty the inventory and deliver every event again; return how many outbox rows."""
+        return inventory_delivery.rebuild_inventory(self.outside)
+
     @use_case("announce_expiring")
     def announce_expiring(self, *, now: datetime) -> int:
         """Announce each certificate that ends in 30, 14, 7 and 1 days, once each."""
@@ -232,6 +249,98 @@ class Services:
     def authenticate_token(self, token: str, now: datetime, request_id: str = "") -> Principal:
         """Return the token's principal; raises `Unauthenticated` with the reason."""
         return tokens.authenticate_token(token, now, request_id)
+
+    def principal_of_bearer(self, token: str, *, now: datetime, request_id: str = "") -> Principal:
+        """Return the principal of an API token or a JWT, ours or the sign-in provider's.
+
+        Raises `Unauthenticated` with the reason, `Conflict("namespace.unknown")`, and
+        `ServiceUnavailable` while the provider's keys cannot be had.
+        """
+        return callers.principal_of_bearer(self.outside, token, now=now, request_id=request_id)
+
+    def create_jwt(
+        self,
+        *,
+        principal: Principal,
+        name: str,
+        scopes: list[str] | tuple[str, ...] | frozenset[str],
+        expires_at: datetime | None,
+        now: datetime,
+    ) -> NewToken:
+        """Create a signed token (JWT) that other services check without asking.
+
+        `data:read` makes it good for the data API, every other scope for this one. Without
+        `expires_at` it lives an hour; at most a day. Raises as `create_token`, and
+        `ServiceUnavailable` without a signing key.
+        """
+        return jwt_tokens.create_jwt(
+            self.outside,
+            principal=principal,
+            name=name,
+            scopes=scopes,
+            expires_at=expires_at,
+            now=now,
+        )
+
+    def mint_on_behalf(self, *, principal: Principal, audience: str, now: datetime) -> str:
+        """Return a token of 60 seconds that lets the portal call a service as this person."""
+        return jwt_tokens.mint_on_behalf(
+            self.outside, principal=principal, audience=audience, now=now
+        )
+
+    def token_jwks(self) -> bytes:
+        """Return the JWK set (RFC 7517) of our token keys; raises `ServiceUnavailable`."""
+        return load_token_keys(self.outside.token_key_file).jwks
+
+    def token_key_pems(self) -> tuple[str, ...]:
+        """Return the private token keys, for the OIDC provider; raises `ServiceUnavailable`."""
+        return load_token_keys(self.outside.token_key_file).pems
+
+    def create_oidc_client(
+        self,
+        *,
+        name: str,
+        redirect_uris: list[str],
+        audiences: list[str],
+        public: bool,
+        now: datetime,
+    ) -> oidc_clients.NewClient:
+        """Register a program at which people sign in by us; its secret is returned this once.
+
+        Raises `Conflict` for what cannot be, also where people sign in at Keycloak.
+        """
+        return oidc_clients.create_client(
+            self.outside,
+            name=name,
+            redirect_uris=redirect_uris,
+            audiences=audiences,
+            public=public,
+            now=now,
+        )
+
+    def verify_sign_in(self, *, access_token: str, id_token: str, now: datetime) -> Caller:
+        """Return who signed in at the provider; raises `Unauthenticated`, `ServiceUnavailable`."""
+        return sign_in.verify_sign_in(
+            self.outside, access_token=access_token, id_token=id_token, now=now
+        )
+
+    def admit(self, caller: Caller, *, now: datetime) -> sign_in.SignedIn:
+        """Bring a person in step with the provider; raises `NotFound("namespace")`."""
+        return sign_in.admit(caller, now=now)
+
+    def remember_sign_in(
+        self, *, session_key: str, caller: Caller, now: datetime, lasts: timedelta
+    ) -> None:
+        """Note on which sign-in this session hangs."""
+        sign_in.remember(session_key=session_key, caller=caller, now=now, lasts=lasts)
+
+    def end_sign_ins(self, *, logout_token: str, now: datetime) -> int:
+        """End the sessions that a logout token names; raises `Unauthenticated`."""
+        return sign_in.end_sign_ins(self.outside, logout_token=logout_token, now=now)
+
+    def sign_out_url(self, *, id_token: str) -> str:
+        """Return where a browser ends its session at the provider."""
+        return sign_in.sign_out_url(self.outside, id_token=id_token)
 
     def principal_of_user(
         self, *, user_id: int, namespace_id: UUID | None = None, request_id: str = ""

@@ -107,6 +107,8 @@ def _ensure_authority(
 
 def _ensure_admin(outside: Outside, now: datetime) -> bool:
     """Create the first admin; the file comes first, so that a crash loses no password."""
+    if outside.sign_in is not None:
+        return False  # People come from the provider, the first administrator among them.
     if outside.secrets_dir is None or User.objects.filter(username=ADMIN).exists():
         return False
     password = _kept_secret(outside.secrets_dir / "admin-password")
@@ -134,11 +136,13 @@ def _ensure_cli_token(outside: Outside, principal: Principal, now: datetime) -> 
     file = outside.secrets_dir / "cli-token"
     if file.exists():
         try:
-            authenticate_token(file.read_text().strip(), now)
+            known = authenticate_token(file.read_text().strip(), now)
         except Unauthenticated:
             pass
         else:
-            return False
+            # A version that knows new permissions gets them.
+            if known.scopes >= PERMISSIONS.keys():
+                return False
     token = create_token(
         principal=principal,
         name="ddt on this machine",

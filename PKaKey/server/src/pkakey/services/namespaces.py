@@ -4,13 +4,14 @@ import re
 from datetime import datetime
 from uuid import UUID, uuid4
 
+from pkakey_engine.issuance import Profile as EngineProfile
 from pkakey_engine.issuance import shipped_profiles
 
 from pkakey.services.errors import Conflict
 from pkakey.services.issuing_authority import authority_path, forget
 from pkakey.services.namespace_walk import each_namespace
 from pkakey.services.principals import Principal, require, system_principal
-from pkakey.services.records import record
+from pkakey.services.records import Told, record
 from pkakey.store.authorities.models import AuthorityGrant
 from pkakey.store.context import acting_as
 from pkakey.store.namespaces.models import Namespace
@@ -66,7 +67,31 @@ def ensure_profiles(principal: Principal, *, now: datetime) -> None:
                 data=dict(profile.data),
                 created_at=now,
             )
+            _tell_of_profile(principal, profile, now)
     forget()
+
+
+def _tell_of_profile(principal: Principal, profile: EngineProfile, now: datetime) -> None:
+    data = dict(profile.data)
+    record(
+        principal=principal,
+        now=now,
+        action="profile.published",
+        target=profile.name,
+        details={"version": profile.version, "digest": profile.digest},
+        told=Told(
+            type="profile.published",
+            payload={
+                "name": profile.name,
+                "version": profile.version,
+                "title": data["title"],
+                "description": data["description"],
+                "kind": data["kind"],
+                "digest": profile.digest,
+                "rules": data,
+            },
+        ),
+    )
 
 
 def set_default_authority(principal: Principal, authority_id: UUID) -> None:
@@ -86,10 +111,25 @@ def _share_default_authority(owner: Principal, guest: Principal, now: datetime) 
         )
         # The whole path: a guest hands out the chain up to the root.
         for authority in authority_path(shared) if shared else []:
-            AuthorityGrant.objects.get_or_create(
+            _, is_new = AuthorityGrant.objects.get_or_create(
                 authority=authority,
                 granted_namespace_id=guest.namespace_id,
                 defaults={"namespace_id": owner.namespace_id, "created_at": now},
             )
+            if is_new:
+                record(
+                    principal=owner,
+                    now=now,
+                    action="authority.granted",
+                    target=str(authority.id),
+                    details={"granted_namespace": guest.namespace},
+                    told=Told(
+                        type="authority.granted",
+                        payload={
+                            "authority_id": str(authority.id),
+                            "granted_namespace": guest.namespace,
+                        },
+                    ),
+                )
     if shared:
         set_default_authority(guest, shared)

@@ -9,6 +9,44 @@ from pkakey_signers.client import SignerClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignInProvider:
+    """Keycloak, when people sign in there (containers); natively they sign in here.
+
+    `issuer` is the realm's public URL as in `iss`; `internal_url` is where this process reaches it.
+    """
+
+    issuer: str
+    internal_url: str
+    client_id: str
+    audience: str
+
+    @property
+    def authorization_url(self) -> str:
+        """Where the browser is sent to sign in."""
+        return f"{self.issuer}/protocol/openid-connect/auth"
+
+    @property
+    def end_session_url(self) -> str:
+        """Where the browser is sent to sign out (OpenID Connect RP-Initiated Logout 1.0)."""
+        return f"{self.issuer}/protocol/openid-connect/logout"
+
+    @property
+    def account_url(self) -> str:
+        """Where people keep their password and second factor."""
+        return f"{self.issuer}/account/"
+
+    @property
+    def token_url(self) -> str:
+        """Where this process exchanges a code."""
+        return f"{self.internal_url}/protocol/openid-connect/token"
+
+    @property
+    def keys_url(self) -> str:
+        """Where this process gets the realm's public keys."""
+        return f"{self.internal_url}/protocol/openid-connect/certs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
     """Handed to every use case by `config.wiring`; services read no settings."""
 
@@ -20,8 +58,18 @@ class Outside:
     https_port: int
     gateway_tls_dir: Path | None
     secrets_dir: Path | None
+    token_key_file: Path | None = None
+    sign_in: SignInProvider | None = None
     # Keys to refuse beside those that the engine knows (`config.weak_keys`).
     weak_keys: KnownCompromisedKeys = field(default_factory=KnownCompromisedKeys, repr=False)
+    # PeSequel's database as `inventory_writer`, with its password; None: there is no inventory.
+    inventory_url: str | None = field(default=None, repr=False)
+
+    @property
+    def public_url(self) -> str:
+        """Where people reach PKaKey; the issuer of the tokens that it signs."""
+        port = "" if self.https_port == 443 else f":{self.https_port}"  # noqa: PLR2004
+        return f"https://pkakey.{self.domain}{port}"
 
     @property
     def status_url(self) -> str:

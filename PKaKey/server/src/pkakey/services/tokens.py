@@ -49,17 +49,36 @@ def create_token(
     """Create a token; `services.Services.create_token` tells the rest."""
     require(principal, "tokens:manage")
     wanted = sorted(set(scopes))
-    _check(principal, name, wanted, expires_at, now)
-    plaintext = f"ddt_{secrets.token_urlsafe(32)}"
-    ends = expires_at or now + DEFAULT_LIFE
-    token_id = uuid4()
+    check(principal, name, wanted, expires_at, now)
+    return keep(
+        principal=principal,
+        token_id=uuid4(),
+        plaintext=f"ddt_{secrets.token_urlsafe(32)}",
+        name=name,
+        scopes=wanted,
+        ends=expires_at or now + DEFAULT_LIFE,
+        now=now,
+    )
+
+
+def keep(
+    *,
+    principal: Principal,
+    token_id: UUID,
+    plaintext: str,
+    name: str,
+    scopes: list[str],
+    ends: datetime,
+    now: datetime,
+) -> NewToken:
+    """Store the token's digest and record its creation; the checks are the caller's."""
     with acting_as(principal):
         Token.objects.create(
             id=token_id,
             namespace_id=principal.namespace_id,
             name=name,
             token_sha256=_digest(plaintext),
-            scopes=wanted,
+            scopes=scopes,
             created_by=f"{principal.kind}:{principal.id}",
             created_by_name=principal.name,
             created_at=now,
@@ -70,25 +89,26 @@ def create_token(
             now=now,
             action="token.created",
             target=str(token_id),
-            details={"name": name, "scopes": wanted, "expires_at": ends.isoformat()},
+            details={"name": name, "scopes": scopes, "expires_at": ends.isoformat()},
         )
     return NewToken(
         id=token_id,
         token=plaintext,
         name=name,
-        scopes=tuple(wanted),
+        scopes=tuple(scopes),
         created_at=now,
         expires_at=ends,
     )
 
 
-def _check(
+def check(
     principal: Principal,
     name: str,
     scopes: list[str],
     expires_at: datetime | None,
     now: datetime,
 ) -> None:
+    """Raise `Conflict` or `NotPermitted` for a token that may not be made."""
     if not 0 < len(name.strip()) <= _MAX_NAME or not name.isprintable():
         raise Conflict("token.name", f"A token's name has 1 to {_MAX_NAME} printable characters.")
     unknown = [scope for scope in scopes if scope not in PERMISSIONS]
@@ -143,6 +163,11 @@ def authenticate_token(token: str, now: datetime, request_id: str = "") -> Princ
     """
     if not _SHAPE.fullmatch(token):
         raise Unauthenticated("token.unknown")
+    return authenticate_kept(token, now, request_id)
+
+
+def authenticate_kept(token: str, now: datetime, request_id: str = "") -> Principal:
+    """Return the principal of a token of either form whose digest is stored."""
     digest = _digest(token)
     known = _known.get(digest)
     if known is None or known.until < monotonic():

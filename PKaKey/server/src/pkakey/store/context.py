@@ -24,10 +24,11 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "tokens:manage": "Create and revoke API tokens",
     "audit:read": "Read the audit log",
     "dashboard:gateway": "Open the gateway's dashboard",
+    "data:read": "Read the inventory through the data API",
 }
 """Every permission and what it lets one do; a token's scopes are permissions."""
 
-_READS: Final = frozenset({"certificates:read", "authorities:read", "profiles:read"})
+_READS: Final = frozenset({"certificates:read", "authorities:read", "profiles:read", "data:read"})
 
 PERMISSIONS_OF_ROLE: Final[Mapping[str, frozenset[str]]] = {
     "pki-admin": frozenset(PERMISSIONS),
@@ -45,7 +46,8 @@ PERMISSIONS_OF_ROLE: Final[Mapping[str, frozenset[str]]] = {
 class Principal:
     """Who acts, in which namespace, with which rights.
 
-    `roles` hold for people and the system, `scopes` for tokens. `request_id` goes into the audit
+    `roles` hold for people and the system, `scopes` for tokens; a person's `scopes`, if there are
+    any, narrow what the roles permit. `request_id` goes into the audit
     entry of whatever this principal does.
     """
 
@@ -64,6 +66,8 @@ class Principal:
             return True
         if self.kind == "token":
             return permission in self.scopes
+        if self.scopes and permission not in self.scopes:
+            return False
         return any(permission in PERMISSIONS_OF_ROLE.get(role, ()) for role in self.roles)
 
 

@@ -8,6 +8,7 @@
 | pkakey_signer | call `intents.signing_intent` |
 | pkakey_functions | nobody signs in as it: owns the functions that write, bound to one namespace |
 | pkakey_lookup | nobody signs in as it: owns the few functions that read across namespaces |
+| pkakey_relay | nobody signs in as it: owns the functions that feed the inventory |
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,11 @@ LOGIN_ROLES: Final[tuple[LiteralString, ...]] = (
     "pkakey_status",
     "pkakey_signer",
 )
-FUNCTION_ROLES: Final[tuple[LiteralString, ...]] = ("pkakey_functions", "pkakey_lookup")
+FUNCTION_ROLES: Final[tuple[LiteralString, ...]] = (
+    "pkakey_functions",
+    "pkakey_lookup",
+    "pkakey_relay",
+)
 # Any constant: two starts at once must not both find a role missing.
 _LOCK: Final = 0x7468_6544_4454
 
@@ -64,7 +69,7 @@ def ensure_roles(admin_url: str, passwords: Mapping[str, str], *, database: str 
         inside.execute("GRANT USAGE, CREATE ON SCHEMA public TO pkakey_owner")
         inside.execute(
             "GRANT USAGE ON SCHEMA public "
-            "TO pkakey_web, pkakey_worker, pkakey_functions, pkakey_lookup"
+            "TO pkakey_web, pkakey_worker, pkakey_functions, pkakey_lookup, pkakey_relay"
         )
 
 

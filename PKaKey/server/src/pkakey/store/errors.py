@@ -8,8 +8,6 @@ ServiceError
 └── ServiceUnavailable   a part does not answer; the same request may be sent again
 """
 
-from typing import Literal
-
 __all__ = [
     "Conflict",
     "NotFound",
@@ -41,9 +39,9 @@ class NotFound(ServiceError):  # noqa: N818  # As above.
 
 
 class Unauthenticated(ServiceError):  # noqa: N818  # As above.
-    """The credential proves nobody; `reason` is a stable code."""
+    """The credential proves nobody; `reason` is a stable code: `token.…`, or one of `jwt.…`."""
 
-    def __init__(self, reason: Literal["token.unknown", "token.expired", "token.revoked"]) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 

@@ -21,6 +21,8 @@ ACTS: Final = {
     "gateway-certificate.renewed": "Gateway certificate renewed",
     "crl.published": "CRL published",
     "authority.created": "Authority created",
+    "authority.granted": "Authority opened to another namespace",
+    "profile.published": "Profile published",
     "namespace.created": "Namespace created",
     "token.created": "API token created",
     "token.revoked": "API token revoked",

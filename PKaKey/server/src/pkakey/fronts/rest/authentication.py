@@ -15,7 +15,7 @@ from pkakey.services import Services
 from pkakey.services.principals import Principal
 
 # RFC 6750 section 2.1: the characters of a bearer token. The scheme's case does not matter.
-_BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,512}={0,2}) *", re.IGNORECASE)
+_BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,8192}={0,2}) *", re.IGNORECASE)
 # Where the portal keeps the namespace that a person chose.
 _NAMESPACE_KEY: Final = "namespace_id"
 
@@ -31,7 +31,7 @@ def _request_id(request: Request) -> str:
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Knows an API token in `Authorization: Bearer` (RFC 6750 section 2.1)."""
+    """Knows an API token or a JWT in `Authorization: Bearer` (RFC 6750 section 2.1)."""
 
     def authenticate(self, request: Request) -> Authenticated | None:
         """Return the token's principal, None without the field; raise on a token that is no good.
@@ -44,8 +44,8 @@ class BearerAuthentication(BaseAuthentication):
         match = _BEARER.fullmatch(field)
         if match is None:
             raise token_problem("token.malformed")
-        principal = _services(request).authenticate_token(
-            match[1], datetime.now(tz=UTC), _request_id(request)
+        principal = _services(request).principal_of_bearer(
+            match[1], now=datetime.now(tz=UTC), request_id=_request_id(request)
         )
         return principal, principal
 

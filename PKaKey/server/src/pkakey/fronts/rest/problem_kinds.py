@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from pkakey_engine.errors import Refusal
+from theddt_identity.errors import REASONS
 
 
 class ProblemKind(NamedTuple):
@@ -100,6 +101,7 @@ OTHERS: Final[tuple[tuple[str, ProblemKind], ...]] = (
     ("token.unknown", ProblemKind(_UNAUTHENTICATED, "Unknown token")),
     ("token.expired", ProblemKind(_UNAUTHENTICATED, "Expired token")),
     ("token.revoked", ProblemKind(_UNAUTHENTICATED, "Revoked token")),
+    ("namespace.unknown", ProblemKind(_FORBIDDEN, "Namespace not known")),
     ("session.csrf", ProblemKind(_FORBIDDEN, "CSRF token missing or wrong")),
     ("password.must-change", ProblemKind(_FORBIDDEN, "Password must be changed first")),
     ("permission.denied", ProblemKind(_FORBIDDEN, "Not permitted")),
@@ -111,7 +113,27 @@ OTHERS: Final[tuple[tuple[str, ProblemKind], ...]] = (
     ("service.unavailable", ProblemKind(HTTPStatus.SERVICE_UNAVAILABLE, "Part unavailable")),
 )
 
+# What is wrong with a signed token (JWT); `theddt_identity` has the sentences.
+_JWT_TITLES: Final = {
+    "jwt.too-large": "Signed token too long",
+    "jwt.malformed": "Signed token malformed",
+    "jwt.header": "Signed token's header not allowed",
+    "jwt.algorithm": "Signed token's algorithm not allowed",
+    "jwt.type": "Not an access token",
+    "jwt.issuer": "Signed token's issuer not trusted",
+    "jwt.key": "Signed token's key not known",
+    "jwt.signature": "Signed token's signature wrong",
+    "jwt.audience": "Signed token for another service",
+    "jwt.expired": "Signed token expired",
+    "jwt.not-yet-valid": "Signed token not yet valid",
+    "jwt.claims": "Signed token's claims not accepted",
+    "jwt.bound": "Signed token bound to a key",
+}
+JWT_PROBLEMS: Final = tuple(
+    (code, ProblemKind(_UNAUTHENTICATED, _JWT_TITLES[code])) for code in REASONS
+)
+
 # A code that occurred twice would silently take the later kind here; a test refuses that.
 PROBLEMS: Final = MappingProxyType(
-    {**{refusal.value: kind for refusal, kind in REFUSALS}, **dict(OTHERS)}
+    {**{refusal.value: kind for refusal, kind in REFUSALS}, **dict(OTHERS), **dict(JWT_PROBLEMS)}
 )

@@ -22,6 +22,7 @@ from django.http import Http404, UnreadablePostError
 from pkakey_engine.errors import Refused
 from rest_framework import exceptions
 from rest_framework.response import Response
+from theddt_identity.errors import REASONS
 
 from pkakey.fronts.rest.problem_kinds import PROBLEMS, ProblemKind
 from pkakey.services.errors import (
@@ -212,6 +213,7 @@ _TOKEN_DETAILS: Final = {
     ),
     "token.expired": "This token has expired. Create a new one.",
     "token.revoked": "This token was revoked. Create a new one.",
+    **REASONS,
 }
 
 

@@ -194,6 +194,7 @@ class CreateToken(Shape):
         child=serializers.ChoiceField(choices=sorted(PERMISSIONS)), min_length=1
     )
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    form = serializers.ChoiceField(choices=["jwt", "opaque"], required=False, allow_null=True)
 
 
 class Token(Shape):

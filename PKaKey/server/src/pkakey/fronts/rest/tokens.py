@@ -15,8 +15,9 @@ from pkakey.fronts.rest.reading import MAX_NAME_CHARACTERS, body_of, query_of
 from pkakey.selectors import tokens as selected
 from pkakey.services.principals import PERMISSIONS
 
-_FIELDS: Final = frozenset({"name", "scopes", "expires_at"})
+_FIELDS: Final = frozenset({"name", "scopes", "expires_at", "form"})
 _SCOPES: Final = frozenset(PERMISSIONS)
+_FORMS: Final = frozenset({"opaque", "jwt"})
 
 
 class TokensEndpoint(Endpoint):
@@ -42,13 +43,20 @@ class TokensEndpoint(Endpoint):
         responses={201: schemas.NewToken},
     )
     def post(self, request: Request) -> Response:
-        """Create a token; its secret is in this answer and nowhere else."""
+        """Create a token; its secret is in this answer and nowhere else.
+
+        With `"form": "jwt"` it is a signed token, which the data API takes; it lives an hour, at
+        most a day.
+        """
         fields = body_of(request, allowed=_FIELDS)
         name = fields.required_text("name", at_most=MAX_NAME_CHARACTERS)
         scopes = fields.choices("scopes", _SCOPES)
         expires_at = fields.optional_time("expires_at")
+        form = fields.optional_choice("form", _FORMS)
         fields.done()
-        created = services_of(request).create_token(
+        services = services_of(request)
+        create = services.create_jwt if form == "jwt" else services.create_token
+        created = create(
             principal=principal_of(request),
             name=name,
             scopes=scopes,

@@ -25,7 +25,7 @@ CERTIFICATE_ACTS = frozenset(
         "gateway-certificate.renewed",
     }
 )
-AUTHORITY_ACTS = frozenset({"authority.created", "crl.published"})
+AUTHORITY_ACTS = frozenset({"authority.created", "authority.granted", "crl.published"})
 
 _UNITS = (
     (timedelta(days=1), "day"),

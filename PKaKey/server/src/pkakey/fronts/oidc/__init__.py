@@ -1,0 +1,1 @@
+"""OpenID Connect: PKaKey as a provider (natively), and as Keycloak's client (containers)."""

@@ -1,0 +1,79 @@
+"""PKaKey's own key for signing tokens (RS256): from a secret file, first key first.
+
+The file holds one or more RSA keys in PEM. The first signs, all are published, so that a new key
+put before the old one ends no token early.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+from allauth.core.internal.jwkkit import jwk_thumbprint
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from theddt_identity import KeySet
+
+from pkakey.services.errors import ServiceUnavailable
+
+ALGORITHM: Final = "RS256"
+MIN_BITS: Final = 2048
+WHAT: Final = "key for signing tokens"
+_PEM: Final = re.compile(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKeys:
+    """Signs by the first key; `pems` never shows in a traceback."""
+
+    pems: tuple[str, ...] = field(repr=False)
+    key_id: str
+    jwks: bytes
+    public: KeySet
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """Return a signed access token (`typ` as RFC 9068 section 2.1 has it)."""
+        return jwt.encode(
+            claims,
+            self.pems[0],
+            algorithm=ALGORITHM,
+            headers={"kid": self.key_id, "typ": "at+jwt"},
+        )
+
+
+def load_token_keys(file: Path | None) -> TokenKeys:
+    """Return the keys in the file; a changed file is read again.
+
+    Raises `ServiceUnavailable` without a file or with one that holds no RSA key.
+    """
+    if file is None:
+        raise ServiceUnavailable(WHAT, "No file with a key for signing tokens is configured.")
+    try:
+        status = file.stat()
+        return _load(file, status.st_mtime_ns, status.st_size)
+    except (OSError, ValueError, TypeError) as error:
+        raise ServiceUnavailable(
+            WHAT, f"{file} holds no usable RSA key for signing tokens; `ddt init` makes one."
+        ) from error
+
+
+@lru_cache(maxsize=4)
+def _load(file: Path, _changed: int, _size: int) -> TokenKeys:
+    pems = tuple(_PEM.findall(file.read_text(encoding="ascii")))
+    if not pems:
+        raise ValueError("The file holds no key in PEM.")
+    entries = [_jwk(pem) for pem in pems]
+    document = json.dumps({"keys": entries}).encode()
+    return TokenKeys(pems, entries[0]["kid"], document, KeySet.of(document))
+
+
+def _jwk(pem: str) -> dict[str, str]:
+    key = load_pem_private_key(pem.encode(), password=None)
+    if not isinstance(key, RSAPrivateKey) or key.key_size < MIN_BITS:
+        raise ValueError(f"A key for signing tokens is RSA of at least {MIN_BITS} bits.")
+    entry: dict[str, str] = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    entry = {name: entry[name] for name in ("kty", "n", "e")}
+    return entry | {"kid": jwk_thumbprint(entry), "use": "sig", "alg": ALGORITHM}

@@ -1,0 +1,57 @@
+"""The fixtures of the stack's tests; `make stack-test` makes the images first."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.stack.keycloak import Keycloak
+from e2e.stack.stack import ROOT, SHIPPED, Stack, environment
+
+HTTPS_PORT, HTTP_PORT = 9443, 9080
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack that is up and healthy, from empty volumes; nothing of it is left afterwards.
+
+    DDT_STACK_FOLDER names a project whose stack is up already and stays so: for writing tests.
+    """
+    if there := os.environ.get("DDT_STACK_FOLDER"):
+        yield Stack(Path(there))
+        return
+    folder = tmp_path_factory.mktemp("theddt")
+    prepare(folder)
+    stack = Stack(folder)
+    assert not stack.compose("ps", "--all", "--quiet"), "A stack of theDDT is up already: stop it."
+    begin = time.monotonic()
+    try:
+        stack.compose("up", "--detach", "--wait", "--no-build", seconds=600)
+        sys.stderr.write(f"\nThe stack was healthy after {time.monotonic() - begin:.0f} s.\n")
+        yield stack
+    finally:
+        if log := os.environ.get("DDT_STACK_LOG"):
+            Path(log).write_text(stack.compose("logs", "--no-color", check=False))
+        stack.compose("down", "--volumes", "--timeout", "5", check=False)
+
+
+def prepare(folder: Path) -> None:
+    """Make a project folder as `ddt init --docker` does, on ports that need no rights."""
+    for name in SHIPPED:
+        if (ROOT / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    ours = {"DDT_PROJECT": str(folder), "HTTPS_PORT": str(HTTPS_PORT), "HTTP_PORT": str(HTTP_PORT)}
+    ddt = Path(sys.executable).with_name("ddt")
+    subprocess.run(
+        [ddt, "init", "--docker"], check=True, env=environment() | ours, timeout=60, cwd=folder
+    )
+
+
+@pytest.fixture(scope="session")
+def keycloak(stack: Stack) -> Keycloak:
+    """Keycloak, as an administrator on this machine reaches it."""
+    return Keycloak(stack)
