@@ -1,10 +1,13 @@
 """Which of the caller's variables reach which of the platform's processes."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from ddt.native.services import Ports, _Platform
 from ddt.settings import Settings
+
+from ddt import secret_files
 
 
 def test_where_traces_go_reaches_our_own_services_and_neither_signer_nor_gateway(
@@ -12,11 +15,11 @@ def test_where_traces_go_reaches_our_own_services_and_neither_signer_nor_gateway
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
-    platform = _Platform(Settings(home=tmp_path), Ports(1, 2, 3, 4, 5))
-    units = {unit.name: unit.environment for unit in platform.units()}
-    traced = {
-        name for name, variables in units.items() if "OTEL_EXPORTER_OTLP_ENDPOINT" in variables
-    }
+    settings = Settings(home=tmp_path)
+    secret_files.prepare(settings.secrets)
+    ports = Ports(**{field.name: 1 for field in dataclasses.fields(Ports)})
+    units = {unit.name: unit.environment for unit in _Platform(settings, ports).units()}
+    traced = {name for name, values in units.items() if "OTEL_EXPORTER_OTLP_ENDPOINT" in values}
     assert {"web", "status", "worker", "beat"} <= traced
     assert not traced & {"signer", "traefik", "postgresql", "valkey"}
-    assert not any("hunter2" in variables.values() for variables in units.values())
+    assert not any("hunter2" in values.values() for values in units.values())
