@@ -129,7 +129,8 @@ def events() -> list[dict[str, Any]]:
     authority("root", ROOT, None, "default")
     authority("issuing", ISSUING, ROOT, "default")
     authority("guest's own", PRIVATE, None, "guest")
-    envelope(AuthorityGrantedV1(authority_id=ISSUING, granted_namespace="guest"), namespace="default")
+    granted = AuthorityGrantedV1(authority_id=ISSUING, granted_namespace="guest")
+    envelope(granted, namespace="default")
     for namespace in ("default", "guest"):
         for version in (1, 2):
             envelope(

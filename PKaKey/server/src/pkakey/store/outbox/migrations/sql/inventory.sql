@@ -36,11 +36,11 @@ BEGIN
     RETURNING id INTO entry_id;
     -- Without an event of its own, the row only carries the entry, and only the inventory gets it.
     INSERT INTO outbox_event (id, namespace_id, type, version, actor_kind, actor_id, actor_name,
-                              payload, occurred_at, audit_entry_id, delivered_at)
+                              payload, occurred_at, request_id, audit_entry_id, delivered_at)
     VALUES (coalesce(p_event, gen_random_uuid()), pki.namespace(),
             coalesce(p_event_type, 'audit.recorded'), coalesce(p_event_version, 1::smallint),
-            p_actor_kind, p_actor_id, p_actor_name, coalesce(p_payload, '{}'), p_at, entry_id,
-            CASE WHEN p_event IS NULL THEN p_at END);
+            p_actor_kind, p_actor_id, p_actor_name, coalesce(p_payload, '{}'), p_at,
+            coalesce(p_request, ''), entry_id, CASE WHEN p_event IS NULL THEN p_at END);
 END $$;
 
 -- A request that nothing came of is told too.
@@ -172,9 +172,10 @@ BEGIN
     FOREACH id IN ARRAY coalesce(ids, '{}') LOOP
         PERFORM set_config('pkakey.namespace', id::text, true);
         INSERT INTO outbox_event (id, namespace_id, type, version, actor_kind, actor_id,
-                                  actor_name, payload, occurred_at, audit_entry_id, delivered_at)
+                                  actor_name, payload, occurred_at, request_id, audit_entry_id,
+                                  delivered_at)
         SELECT gen_random_uuid(), a.namespace_id, 'audit.recorded', 1, a.actor_kind, a.actor_id,
-               a.actor_name, '{}', a.at, a.id, now()
+               a.actor_name, '{}', a.at, a.request_id, a.id, now()
         FROM audit_entry a ORDER BY a.id;
         INSERT INTO outbox_event (id, namespace_id, type, version, actor_kind, actor_id,
                                   actor_name, payload, occurred_at)

@@ -10,5 +10,5 @@ SQL = Path(__file__).parent / "sql" / "inventory.sql"
 class Migration(migrations.Migration):
     """Columns and functions that only the relay's SQL uses, so the models do not name them."""
 
-    dependencies = [("outbox", "0001_initial"), ("certificates", "0002_security")]
+    dependencies = [("outbox", "0002_watching"), ("certificates", "0002_security")]
     operations = [migrations.RunSQL(SQL.read_text(), migrations.RunSQL.noop)]
