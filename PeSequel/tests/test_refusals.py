@@ -123,7 +123,7 @@ def test_nothing_can_be_written(data_api: Any, view: str, method: str) -> None:
     token = data_api.signer.token(roles=["pki-admin"])
     path = f"/{view}?namespace=eq.default" if method in {"PATCH", "DELETE"} else f"/{view}"
     answer = data_api.call(method, path, token=token, body={"namespace": "default"})
-    assert answer.status_code in {400, 403, 405}, answer.text
+    assert answer.status_code in {400, 405}, answer.text
 
 
 @pytest.mark.parametrize("schema", ["inventory", "gate", "public", "pg_catalog", "pg_temp", "x"])
@@ -161,7 +161,6 @@ def test_the_tables_behind_the_views_are_not_there(data_api: Any) -> None:
         "?serial_number=xx.1",
         "?not_after=gte.yesterday-ish-or-so",
         "?limit=-1",
-        "?limit=many",
         "?select=count()",
         "?and=(serial_number.eq",
         "?certificate_id=eq.1;DROP TABLE inventory.certificate",
