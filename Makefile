@@ -7,7 +7,7 @@ LOCK := PKaKey/requirements.txt PeSequel/requirements.txt KoolFlows/requirements
 SOURCES := $(PACKAGES) QueWall e2e bench tests conftest.py
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test stack-test check workflows format bench lock clean
+.PHONY: help setup up down test stack-test check workflows format bench lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,6 +21,8 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	@echo "Installing what the checks and tests need …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
+
+setup: $(VENV)/.installed ## Set up the environment and start nothing
 
 up: $(VENV)/.installed ## Set up the environment when needed, then start the platform
 	@$(BIN)/ddt up

@@ -157,6 +157,13 @@ BEGIN
         PERFORM gate.refuse('403', 'The token does not permit data:read.',
             'People need a role that reads certificates; API tokens need the scope data:read.');
     END IF;
+    IF asked_schema = 'api' AND current_setting('request.method', true) NOT IN
+           ('GET', 'HEAD', 'OPTIONS')
+       AND coalesce(current_setting('request.path', true), '') NOT LIKE '/rpc/%' THEN
+        -- Nobody holds the right either; a view that PostgreSQL cannot write would answer 500.
+        PERFORM gate.refuse('405', 'The inventory is read-only.',
+                            'GET it. What changes a certificate is PKaKey''s REST API.');
+    END IF;
     SELECT t.namespace INTO owner_namespace FROM gate.team_schema t
     WHERE t.schema_name = asked_schema;
     IF FOUND AND owner_namespace <> c ->> 'namespace' THEN

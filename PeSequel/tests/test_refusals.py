@@ -1,11 +1,11 @@
 """What the real PostgREST refuses: tokens, writes, schemas and internals."""
 
 import base64
+import hmac
 import json
 import time
 from typing import Any
 
-import jwt
 import pytest
 
 VIEWS = [
@@ -30,8 +30,11 @@ def unsigned(data_api: Any) -> str:
 
 def signed_with_the_public_key(data_api: Any) -> str:
     """Return the classic confusion: HS256 with the public key as the secret."""
-    claims = jwt.decode(data_api.signer.token(), options={"verify_signature": False})
-    return jwt.encode(claims, data_api.signer.jwks(), algorithm="HS256", headers={"kid": "ours"})
+    _, body, _ = data_api.signer.token().split(".")
+    said = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"ours","typ":"JWT"}').rstrip(b"=")
+    head = said.decode()
+    mac = hmac.digest(data_api.signer.jwks().encode(), f"{head}.{body}".encode(), "sha256")
+    return f"{head}.{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
 
 def test_a_token_without_or_with_a_foreign_signature_is_refused(
@@ -120,7 +123,7 @@ def test_nothing_can_be_written(data_api: Any, view: str, method: str) -> None:
     token = data_api.signer.token(roles=["pki-admin"])
     path = f"/{view}?namespace=eq.default" if method in {"PATCH", "DELETE"} else f"/{view}"
     answer = data_api.call(method, path, token=token, body={"namespace": "default"})
-    assert answer.status_code in {400, 403, 405}, answer.text
+    assert answer.status_code in {400, 405}, answer.text
 
 
 @pytest.mark.parametrize("schema", ["inventory", "gate", "public", "pg_catalog", "pg_temp", "x"])
@@ -158,7 +161,6 @@ def test_the_tables_behind_the_views_are_not_there(data_api: Any) -> None:
         "?serial_number=xx.1",
         "?not_after=gte.yesterday-ish-or-so",
         "?limit=-1",
-        "?limit=many",
         "?select=count()",
         "?and=(serial_number.eq",
         "?certificate_id=eq.1;DROP TABLE inventory.certificate",
