@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -113,6 +114,33 @@ def test_a_killed_child_comes_back_and_nothing_is_lost(platform: Platform, name:
     for number in [load.serials[0], *load.serials[got - 3 : got + 3], load.serials[-1]]:
         assert json.loads(platform.ddt("show", number, "--json").stdout)["serial_number"] == number
     assert_every_signature_has_a_record(platform)
+
+
+@pytest.mark.parametrize("name", ["web", "signer", "worker"])
+def test_a_hanging_child_is_told_of_and_replaced(platform: Platform, name: str) -> None:
+    wait_until_ready(platform)
+    before = service(platform, name)
+    hanging = psutil.Process(int(str(before["pid"])))
+    for process in [hanging, *hanging.children(recursive=True)]:
+        process.suspend()
+    told = wait_for_row(platform, name, lambda row: row["state"] == "unhealthy")
+    assert "unanswered" in str(told["detail"])
+    assert platform.status()["state"] == "degraded"
+    wait_for_row(platform, name, lambda row: row["restarts"] != before["restarts"])
+    wait_until_ready(platform)
+    assert service(platform, name)["pid"] != before["pid"]
+    assert platform.ddt("list", "--json").returncode == 0
+    assert_every_signature_has_a_record(platform)
+
+
+def wait_for_row(
+    platform: Platform, name: str, good: Callable[[dict[str, object]], bool]
+) -> dict[str, object]:
+    deadline = time.monotonic() + 120
+    while not good(row := service(platform, name)):
+        assert time.monotonic() < deadline, row
+        time.sleep(0.25)
+    return row
 
 
 def processes_of(home: Path) -> list[psutil.Process]:

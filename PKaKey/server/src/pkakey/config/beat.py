@@ -37,8 +37,9 @@ def make_app() -> Celery:
     configure_logs(env.log_level)
     keep_metrics(env)
     # Imported for its signals, once it is known where figures are kept.
-    import pkakey.config.task_watching  # noqa: F401, PLC0415
+    from pkakey.config import task_watching  # noqa: PLC0415
 
+    task_watching.beat_into(env.heartbeat_file)
     serve_metrics(env)
     # Without fixups: Celery's own for Django would load the whole site.
     application = Celery("pkakey", broker=env.redis_url_with_password, fixups=[])
