@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -163,14 +163,19 @@ def wait_for_no_process(home: Path, seconds: float = 20) -> None:
     assert not left
 
 
-@pytest.fixture
-def own_platform(tmp_path: Path) -> Platform:
-    """A second platform, beside the shared one, with another home and other ports."""
-    return Platform(tmp_path / "home")
+@pytest.fixture(scope="module")
+def own_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A second platform, beside the shared one, with another home and other ports.
+
+    Each test starts and stops it; a first start is slow, so they share the home.
+    """
+    own = Platform(tmp_path_factory.mktemp("own") / "home")
+    yield own
+    own.ddt("down", check=False)
 
 
 def test_a_second_platform_lives_and_dies_beside_the_first(
-    platform: Platform, own_platform: Platform, tmp_path: Path
+    platform: Platform, own_platform: Platform
 ) -> None:
     own_platform.ddt("up")
     try:

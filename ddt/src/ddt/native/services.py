@@ -132,7 +132,7 @@ class _Platform:
             ready=lambda: postgresql.accepts_connections(runtime),
             healthy=answers(runtime / f".s.PGSQL.{postgresql.PORT}", SSL_REQUEST, b"N"),
             environment={**postgresql.environment(), "DDT_HOME": str(self.home)},
-            identity=tuple(postgresql.identity(self.data)),
+            identity=tuple(postgresql.identity()),
             stop_signal=signal.SIGINT,
             stop_seconds=30,
             start_seconds=300,  # Recovery after a crash replays what was written.

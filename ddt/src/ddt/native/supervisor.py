@@ -260,6 +260,8 @@ class Supervisor:
         if exited is not None:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(running.unit.stop_signal)
+                # A suspended group cannot obey.
+                os.killpg(process.pid, signal.SIGCONT)
             await asyncio.wait([exited], timeout=running.unit.stop_seconds)
             if not exited.done():
                 with contextlib.suppress(ProcessLookupError):
