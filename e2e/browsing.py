@@ -10,9 +10,10 @@ from contextlib import contextmanager
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from e2e.native_platform import Platform
+from e2e.portal import PASSWORD
 
 
 @contextmanager
@@ -41,3 +42,18 @@ def chromium(platform: Platform) -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+def sign_in(page: Page, platform: Platform, username: str, one_time: str) -> None:
+    """Sign in with a one-time password, and choose an own one as the portal demands."""
+    page.goto(f"{platform.portal}/")
+    page.get_by_role("link", name="Sign in").first.click()
+    page.get_by_label("Username or e-mail").fill(username)
+    page.get_by_label("Password").fill(one_time)
+    page.keyboard.press("Enter")
+    page.get_by_label("Current Password").fill(one_time)
+    page.get_by_label("New Password", exact=True).fill(PASSWORD)
+    page.get_by_label("New Password (again)").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/portal/")
+    expect(page.locator("h1")).to_have_text("Dashboard")

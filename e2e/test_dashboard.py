@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from e2e.browsing import chromium
+from e2e.browsing import chromium, sign_in
 from e2e.native_platform import Platform
-from e2e.portal import PASSWORD
 
 pytestmark = [pytest.mark.platform, pytest.mark.browser]
 
@@ -24,21 +23,6 @@ def page(browser: Browser) -> Iterator[Page]:
     context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
-
-
-def sign_in(page: Page, platform: Platform, username: str, one_time: str) -> None:
-    """Sign in with a one-time password, and choose an own one as the portal demands."""
-    page.goto(f"{platform.portal}/")
-    page.get_by_role("link", name="Sign in").first.click()
-    page.get_by_label("Username or e-mail").fill(username)
-    page.get_by_label("Password").fill(one_time)
-    page.keyboard.press("Enter")
-    page.get_by_label("Current Password").fill(one_time)
-    page.get_by_label("New Password", exact=True).fill(PASSWORD)
-    page.get_by_label("New Password (again)").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/portal/")
-    expect(page.locator("h1")).to_have_text("Dashboard")
 
 
 def gateway(platform: Platform, path: str = "/") -> str:

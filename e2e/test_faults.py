@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -115,6 +116,33 @@ def test_a_killed_child_comes_back_and_nothing_is_lost(platform: Platform, name:
     assert_every_signature_has_a_record(platform)
 
 
+@pytest.mark.parametrize("name", ["web", "signer", "worker"])
+def test_a_hanging_child_is_told_of_and_replaced(platform: Platform, name: str) -> None:
+    wait_until_ready(platform)
+    before = service(platform, name)
+    hanging = psutil.Process(int(str(before["pid"])))
+    for process in [hanging, *hanging.children(recursive=True)]:
+        process.suspend()
+    told = wait_for_row(platform, name, lambda row: row["state"] == "unhealthy")
+    assert "unanswered" in str(told["detail"])
+    assert platform.status()["state"] == "degraded"
+    wait_for_row(platform, name, lambda row: row["restarts"] != before["restarts"])
+    wait_until_ready(platform)
+    assert service(platform, name)["pid"] != before["pid"]
+    assert platform.ddt("list", "--json").returncode == 0
+    assert_every_signature_has_a_record(platform)
+
+
+def wait_for_row(
+    platform: Platform, name: str, good: Callable[[dict[str, object]], bool]
+) -> dict[str, object]:
+    deadline = time.monotonic() + 120
+    while not good(row := service(platform, name)):
+        assert time.monotonic() < deadline, row
+        time.sleep(0.25)
+    return row
+
+
 def processes_of(home: Path) -> list[psutil.Process]:
     """Return the processes that were started with this home in their environment."""
     found = []
@@ -135,14 +163,19 @@ def wait_for_no_process(home: Path, seconds: float = 20) -> None:
     assert not left
 
 
-@pytest.fixture
-def own_platform(tmp_path: Path) -> Platform:
-    """A second platform, beside the shared one, with another home and other ports."""
-    return Platform(tmp_path / "home")
+@pytest.fixture(scope="module")
+def own_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A second platform, beside the shared one, with another home and other ports.
+
+    Each test starts and stops it; a first start is slow, so they share the home.
+    """
+    own = Platform(tmp_path_factory.mktemp("own") / "home")
+    yield own
+    own.ddt("down", check=False)
 
 
 def test_a_second_platform_lives_and_dies_beside_the_first(
-    platform: Platform, own_platform: Platform, tmp_path: Path
+    platform: Platform, own_platform: Platform
 ) -> None:
     own_platform.ddt("up")
     try:

@@ -15,7 +15,7 @@ import psutil
 import psycopg
 import pytest
 from ddt.errors import TroubleError
-from ddt.native import postgresql
+from ddt.native import launch, postgresql
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +125,24 @@ def test_root_enters_a_namespace_and_the_files_stay_roots(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
-def test_an_account_that_does_not_exist_is_named(
+def test_root_where_namespaces_are_barred_is_told_what_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    barred = tmp_path / "launch.py"
+    barred.write_text(f"raise SystemExit({launch.REFUSED})")
+    monkeypatch.setattr(postgresql, "LAUNCH", barred)
+    # An account is no way out here: it could not enter the home, which only root may.
+    monkeypatch.setenv(postgresql.ACCOUNT_VARIABLE, "nobody")
+    with pytest.raises(TroubleError, match=r"ordinary user.*DATABASE_URL") as caught:
+        postgresql.identity()
+    assert postgresql.ACCOUNT_VARIABLE not in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+def test_an_account_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(postgresql.ACCOUNT_VARIABLE, "no-such-account")
     with pytest.raises(TroubleError, match="no-such-account"):
-        postgresql.identity(tmp_path)
+        postgresql.temporary_identity()
 
 
 @pytest.fixture
@@ -161,4 +173,4 @@ def test_the_named_account_is_used_where_namespaces_are_barred(open_binaries: Pa
 def test_an_account_that_cannot_run_the_program_is_told(open_binaries: Path) -> None:
     open_binaries.chmod(0o700)
     with pytest.raises(TroubleError, match=r"'nobody'.*cannot run .*Let it read that folder"):
-        postgresql.identity(open_binaries / "data")
+        postgresql.temporary_identity()

@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +16,8 @@ from typing import Any
 import psutil
 import pytest
 from ddt.native import control
-from ddt.native.units import http, logged, tcp, unix
+from ddt.native.health import Health
+from ddt.native.units import answers, http, logged, tcp, touched, unix
 
 # A parent with a child that ignores SIGTERM, and a grandchild that fled into its own session.
 FAMILY = """
@@ -52,6 +55,7 @@ def run():
     py = sys.executable
     units = {units}
     module.BACK_OFF_FIRST = 0.05
+    module.CHECK_SECONDS = 0.1
     asyncio.run(Supervisor(units, logs=folder / "logs", control_socket=folder / "c.sock").run())
 sys.exit(guard(run, folder / "lock"))
 """
@@ -127,6 +131,115 @@ def test_a_crashed_service_is_started_again_and_counted(drive: Callable[[str], D
     os.kill(first, signal.SIGKILL)
     wait_for(lambda: driven.unit("a")["state"] == "ready" and driven.unit("a")["pid"] != first)
     assert driven.unit("a")["restarts"] == 1
+
+
+def test_a_suspended_service_is_told_of_and_started_again(
+    drive: Callable[[str], Driven],
+) -> None:
+    driven = drive(SLEEPER.replace("environment=env", "environment=env, stop_seconds=1"))
+    wait_for(lambda: driven.unit("a")["state"] == "ready")
+    first = driven.unit("a")["pid"]
+    os.kill(first, signal.SIGSTOP)
+    wait_for(lambda: driven.unit("a")["state"] == "unhealthy")
+    assert driven.ask(do="status")["state"] == "degraded"
+    wait_for(lambda: driven.unit("a")["state"] == "ready" and driven.unit("a")["pid"] != first)
+    assert driven.unit("a")["restarts"] == 1
+    assert driven.ask(do="status")["state"] == "ready"
+
+
+def test_a_suspended_child_of_a_service_counts_too(drive: Callable[[str], Driven]) -> None:
+    driven = drive(f'[Unit("a", [py, "-c", {FAMILY!r}], environment=env, stop_seconds=1)]')
+    wait_for(lambda: driven.unit("a")["state"] == "ready")
+    parent = psutil.Process(driven.unit("a")["pid"])
+    wait_for(lambda: len(parent.children()) == 2)
+    parent.children()[0].suspend()
+    wait_for(lambda: driven.unit("a")["restarts"] == 1)
+
+
+def test_a_service_that_leaves_questions_unanswered_is_started_again(
+    drive: Callable[[str], Driven], tmp_path: Path
+) -> None:
+    well = tmp_path / "well"
+    well.touch()
+    units = f"environment=env, healthy=Path({str(well)!r}).exists"
+    driven = drive(SLEEPER.replace("environment=env", units))
+    wait_for(lambda: driven.unit("a")["state"] == "ready")
+    well.unlink()
+    wait_for(lambda: driven.unit("a")["restarts"] >= 1)
+    assert driven.ask(do="status")["state"] == "degraded"
+    well.touch()
+    wait_for(lambda: driven.unit("a")["state"] == "ready")
+
+
+def test_who_waits_for_a_hanging_service_is_left_alone(
+    drive: Callable[[str], Driven], tmp_path: Path
+) -> None:
+    well = tmp_path / "well"
+    well.touch()
+    driven = drive(
+        f"""[Unit(n, [py, "-c", "import time; time.sleep(300)"], after=a, environment=env,
+            stop_seconds=1, healthy=h)
+            for n, a, h in [("base", (), None), ("top", ("base",), Path({str(well)!r}).exists)]]"""
+    )
+    wait_for(lambda: driven.ask(do="status")["state"] == "ready")
+    os.kill(driven.unit("base")["pid"], signal.SIGSTOP)
+    wait_for(lambda: driven.unit("base")["state"] == "unhealthy")
+    well.unlink()
+    wait_for(lambda: driven.unit("base")["restarts"] == 1)
+    assert driven.unit("top")["restarts"] == 0
+    well.touch()
+    wait_for(lambda: driven.ask(do="status")["state"] == "ready")
+
+
+def test_one_missed_answer_is_no_news_and_three_answers_make_good() -> None:
+    health = Health()
+    health.note(answered=False)
+    assert not health.is_doubtful
+    health.note(answered=True)
+    health.note(answered=False)
+    assert health.is_doubtful
+    assert not health.is_hopeless
+    assert "2 of the last 3" in health.words()
+    for _ in range(3):
+        health.note(answered=True)
+    assert health.missed == 0
+
+
+def test_of_two_workers_one_that_hangs_is_found() -> None:
+    health = Health()
+    for answered in (True, False) * 4:
+        health.note(answered=answered)
+    assert health.is_hopeless
+
+
+def test_a_listener_that_says_nothing_or_something_else_does_not_answer(tmp_path: Path) -> None:
+    place = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+        listener.listen()
+        probe = answers(place, b"PING", b"PONG")
+        for said, expected in ((b"PONG!", True), (b"PO", False), (b"NO!!", False)):
+            thread = threading.Thread(target=reply, args=(listener, said))
+            thread.start()
+            assert probe() is expected
+            thread.join()
+    assert not probe()
+
+
+def reply(listener: socket.socket, said: bytes) -> None:
+    client, _ = listener.accept()
+    with client:
+        client.recv(100)
+        client.sendall(said)
+
+
+def test_a_heartbeat_file_counts_while_it_is_fresh(tmp_path: Path) -> None:
+    file = tmp_path / "heartbeat"
+    assert not touched(file, 20)()
+    file.touch()
+    assert touched(file, 3600)()
+    os.utime(file, (1, 1))
+    assert not touched(file, 3600)()
 
 
 def test_a_service_that_keeps_crashing_is_tried_ever_more_rarely(
@@ -262,8 +375,6 @@ def test_the_control_socket_is_for_its_owner_only(drive: Callable[[str], Driven]
 
 
 def test_noise_on_the_control_socket_harms_nothing(drive: Callable[[str], Driven]) -> None:
-    import socket
-
     driven = drive(SLEEPER)
     for noise in (b"", b"\n", b"[1]\n", b"\xff\xfe\n", b"x" * 200_000):
         with socket.socket(socket.AF_UNIX) as client:

@@ -65,7 +65,7 @@ def _programs(_: Settings) -> str:
 def _postgresql_user(settings: Settings) -> str:
     if settings.database_url:
         return "The database is one of your own (DATABASE_URL)."
-    options = postgresql.identity(settings.home / "postgresql")
+    options = postgresql.identity()
     return f"PostgreSQL can run here ({' '.join(options) or 'as this user'})."
 
 

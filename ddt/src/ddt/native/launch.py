@@ -5,7 +5,7 @@
 - `--death-signal`: what the kernel sends this process when its parent dies (Linux, prctl(2)).
 - `--namespace UID`: enter a user namespace in which root is UID. PostgreSQL refuses uid 0, and
   this needs no account and leaves all files root's.
-- `--account NAME`: become an existing account, for kernels that bar user namespaces.
+- `--account NAME`: become an existing account, for tests where user namespaces are barred.
 
 Ends with 97 when the namespace or account is refused, 98 when the parent is already gone.
 """

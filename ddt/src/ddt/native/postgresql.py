@@ -36,8 +36,7 @@ _START_SECONDS = 60.0
 _WRONG = "-"  # Enough to be asked for a better one.
 _NO_IDENTITY = (
     "PostgreSQL refuses to run as root, and this system bars user namespaces. Run ddt as an "
-    f"ordinary user, or set {ACCOUNT_VARIABLE} to an existing account that can read "
-    "{binaries} and reach {data}, or set DATABASE_URL to a PostgreSQL of your own."
+    "ordinary user, or set DATABASE_URL to a PostgreSQL of your own."
 )
 
 
@@ -65,33 +64,40 @@ def launch_prefix(
     ]  # fmt: skip
 
 
-def identity(data: Path) -> list[str]:
+def identity() -> list[str]:
     """Return the launch options under which PostgreSQL agrees to run: none for an ordinary user.
 
-    As root: a user namespace first, then the account that DDT_POSTGRES_ACCOUNT names; `data`
-    becomes that account's. Raises TroubleError when neither is to be had.
+    Root becomes an ordinary number in a user namespace, which leaves all files root's. Raises
+    TroubleError when the system bars that: another account could not enter the platform's home,
+    which is shut to all but its owner.
     """
     if os.geteuid() != 0:
         return []
+    # initdb looks its user up, so the uid must have a passwd entry.
+    uid = min((e.pw_uid for e in pwd.getpwall() if e.pw_uid != 0), default=65534)
+    options = ["--namespace", str(uid)]
+    probe = [*launch_prefix(death_signal=signal.SIGTERM, identity=options), "/bin/true"]
+    if subprocess.run(probe, check=False, capture_output=True).returncode == 0:  # noqa: S603
+        return options
+    raise TroubleError(_NO_IDENTITY)
+
+
+def temporary_identity() -> list[str]:
+    """Return the launch options of a server for the tests, whose folder an account can be given.
+
+    Root becomes the account that DDT_POSTGRES_ACCOUNT names, if it names one. Raises TroubleError
+    when that account is not there or cannot run the server.
+    """
     account = os.environ.get(ACCOUNT_VARIABLE, "")
-    if not account:
-        # initdb looks its user up, so the uid must have a passwd entry.
-        uid = min((e.pw_uid for e in pwd.getpwall() if e.pw_uid != 0), default=65534)
-        options = ["--namespace", str(uid)]
-        probe = [*launch_prefix(death_signal=signal.SIGTERM, identity=options), "/bin/true"]
-        if subprocess.run(probe, check=False, capture_output=True).returncode == 0:  # noqa: S603
-            return options
-        raise TroubleError(_NO_IDENTITY.format(binaries=binaries(), data=data))
+    if os.geteuid() != 0 or not account:
+        return identity()
     try:
-        entry = pwd.getpwnam(account)
+        pwd.getpwnam(account)
     except KeyError:
         raise TroubleError(
             f"{ACCOUNT_VARIABLE} names the account '{account}', which this system does not have. "
             "Name an existing one.",
         ) from None
-    for folder in (data, *(p for p in data.rglob("*") if data.is_dir())):
-        if folder.exists():
-            os.chown(folder, entry.pw_uid, entry.pw_gid)
     options = ["--account", account]
     probe = launch_prefix(death_signal=signal.SIGTERM, identity=options)
     postgres = binaries() / "postgres"
@@ -120,11 +126,11 @@ def is_initialised(data: Path) -> bool:
     return True
 
 
-def initialise(data: Path, password_file: Path) -> None:
+def initialise(data: Path, password_file: Path, options: Sequence[str] | None = None) -> None:
     """Make a new cluster in `data` with checksums, UTF-8 and SCRAM; whole or not at all.
 
     initdb works in a folder beside `data`, so that an interrupted first start leaves nothing that
-    looks like a database.
+    looks like a database. It runs under the launch options, by default those of `identity`.
     """
     if is_initialised(data):
         return
@@ -136,8 +142,10 @@ def initialise(data: Path, password_file: Path) -> None:
     try:
         handed.touch(mode=0o600)
         handed.write_text(password_file.read_text(encoding="utf-8"), encoding="utf-8")
-        options = identity(draft)
+        if options is None:
+            options = identity()
         if options[:1] == ["--account"]:
+            shutil.chown(draft, options[1])
             shutil.chown(handed, options[1])
         result = subprocess.run(  # noqa: S603
             [
@@ -240,11 +248,10 @@ def temporary_server() -> Iterator[str]:
         password_file.touch(mode=0o600)
         password_file.write_text(password, encoding="ascii")
         data = base / "data"
-        if (options := identity(base))[:1] == ["--account"]:
+        if (options := temporary_identity())[:1] == ["--account"]:
             shutil.chown(base, options[1])
-        initialise(data, password_file)
+        initialise(data, password_file, options)
         unsafe = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        options = identity(data)
         with (base / "log").open("wb") as log:
             server = subprocess.Popen(  # noqa: S603
                 [

@@ -18,7 +18,17 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from ddt import secret_files
 from ddt.errors import TroubleError
 from ddt.native import gateway, postgresql, postgrest
-from ddt.native.units import Unit, http, logged, tcp, unix
+from ddt.native.units import (
+    SIGNER_HEALTH,
+    SSL_REQUEST,
+    Unit,
+    answers,
+    http,
+    logged,
+    tcp,
+    touched,
+    unix,
+)
 from ddt.settings import WEAK_KEYS, Settings
 
 DATABASE = "pkakey"
@@ -28,6 +38,7 @@ _METRICS = "metrics"
 FEWEST_WORKERS = 2
 MOST_WORKERS = 4
 SOURCES = [Path(__file__).parents[4] / name for name in ("PKaKey", "PeSequel")]
+_HEARTBEAT_SECONDS = 20.0  # They beat every two seconds.
 _DATABASE_TASK = """
 import os
 os.environ["PKAKEY_MIGRATING"] = "1"
@@ -126,8 +137,9 @@ class _Platform:
             "postgresql",
             postgresql.server_arguments(self.data, runtime, {"max_connections": "100"}),
             ready=lambda: postgresql.accepts_connections(runtime),
+            healthy=answers(runtime / f".s.PGSQL.{postgresql.PORT}", SSL_REQUEST, b"N"),
             environment={**postgresql.environment(), "DDT_HOME": str(self.home)},
-            identity=tuple(postgresql.identity(self.data)),
+            identity=tuple(postgresql.identity()),
             stop_signal=signal.SIGINT,
             stop_seconds=30,
             start_seconds=300,  # Recovery after a crash replays what was written.
@@ -153,6 +165,7 @@ class _Platform:
 
         return Unit(
             "valkey", [str(_binary.get_binary_path()), str(file)], ready=tcp(port),
+            healthy=answers(port, b"PING\r\n", b"-NOAUTH"),
             environment=self._plain_environment(), prepare=prepare,
         )  # fmt: skip
 
@@ -200,6 +213,7 @@ class _Platform:
                 "--database-password-file", str(secrets / "pkakey-signer-password"),
             ],
             after=("database",), ready=unix(self.signer_socket),
+            healthy=answers(self.signer_socket, SIGNER_HEALTH, b"DDS1"),
             environment=self._plain_environment(),
         )  # fmt: skip
 
@@ -212,6 +226,7 @@ class _Platform:
         return self._granian("status", self.ports.status, application, ("database", "signer"))
 
     def _granian(self, name: str, port: int, application: str, after: tuple[str, ...]) -> Unit:
+        alive = http(port, "/healthz", self.settings.host)
         return Unit(
             name,
             [
@@ -221,7 +236,7 @@ class _Platform:
                 "--respawn-failed-workers", "--workers-kill-timeout", "5",
                 "--no-ws", "--log-level", "warning", application,
             ],
-            after=after, ready=http(port, "/healthz", self.settings.host),
+            after=after, ready=alive, healthy=alive,
             environment=self.environment(name),
         )  # fmt: skip
 
@@ -237,23 +252,28 @@ class _Platform:
         return self._celery("beat", "pkakey.config.beat", words, b"beat: Starting")
 
     def _celery(self, name: str, app: str, words: list[str], sign: bytes) -> Unit:
+        heartbeat = self.settings.runtime / f"{name}.heartbeat"
         return Unit(
             name,
             [sys.executable, "-m", "celery", "--app", app, *words],
             after=("bootstrap",),
             ready=logged(self.settings.logs / f"{name}.log", sign),
+            healthy=touched(heartbeat, _HEARTBEAT_SECONDS),
             environment={
                 **self.environment("worker"),
                 "DJANGO_SETTINGS_MODULE": "pkakey.config.settings_worker",
+                "PKAKEY_HEARTBEAT_FILE": str(heartbeat),
             },
         )
 
     def _metrics(self) -> Unit:
         # Not after the database: it tells of a database that does not answer, too.
+        alive = http(self.ports.metrics, "/healthz", "127.0.0.1")
         return Unit(
             "metrics",
             [sys.executable, "-m", "pkakey.config.exporter"],
-            ready=http(self.ports.metrics, "/healthz", "127.0.0.1"),
+            ready=alive,
+            healthy=alive,
             environment={
                 **self.environment("status"),
                 "PKAKEY_METRICS_LISTEN": f"127.0.0.1:{self.ports.metrics}",
@@ -266,11 +286,13 @@ class _Platform:
         port = self.ports.gateway
         ports = gateway.BackEnds(self.ports.web, self.ports.status, self.ports.data, port)
         static = self.settings.tls.parent / "traefik.yml"
+        alive = http(port, "/ping", "localhost")
         return Unit(
             "traefik",
             [gateway.program(), f"--configFile={static}"],
             after=("bootstrap", "web", "status"),
-            ready=http(port, "/ping", "localhost"),
+            ready=alive,
+            healthy=alive,
             environment=self._plain_environment(),
             prepare=lambda: _write_gateway(self.settings, ports),
         )

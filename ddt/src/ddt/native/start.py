@@ -49,7 +49,7 @@ def check(settings: Settings) -> None:
     check_weak_keys(settings.weak_keys_file)
     if not settings.database_url:
         postgresql.binaries()
-        postgresql.identity(settings.home / "postgresql")
+        postgresql.identity()
         postgresql.is_initialised(settings.home / "postgresql")
 
 

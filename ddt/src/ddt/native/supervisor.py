@@ -19,6 +19,7 @@ from typing import Any
 
 from ddt.errors import TroubleError
 from ddt.native.control import serve
+from ddt.native.health import CHECK_SECONDS, Health, is_suspended
 from ddt.native.launch import adopt_orphans
 from ddt.native.postgresql import launch_prefix
 from ddt.native.units import START_LINE, Unit
@@ -36,10 +37,12 @@ class Running:
     """What the supervisor knows of one unit at this moment."""
 
     unit: Unit
-    state: str = "waiting"  # absent waiting starting ready done restarting failed stopping stopped
+    # absent waiting starting ready unhealthy done restarting failed stopping stopped
+    state: str = "waiting"
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
     detail: str = ""
+    ended_for: str = ""  # Why the supervisor itself ended it.
 
     def row(self) -> dict[str, Any]:
         """Return the row of `ddt status`."""
@@ -157,6 +160,7 @@ class Supervisor:
                 if await self._becomes_ready(running, exited):
                     ready_at = time.monotonic()
                     await self._announce(running, "ready")
+                    await self._attend(running, exited)
                 code = await asyncio.shield(exited)
             self._forget(running)
             if unit.is_task:
@@ -170,7 +174,9 @@ class Supervisor:
             if ready_at is not None and time.monotonic() - ready_at >= STEADY_SECONDS:
                 delay = BACK_OFF_FIRST
             running.restarts += 1
-            self._set(running, "restarting", f"{self._words(code)}; again in {delay:.1f} s")
+            reason = running.ended_for or self._words(code)
+            running.ended_for = ""
+            self._set(running, "restarting", f"{reason}; again in {delay:.1f} s")
             await asyncio.sleep(delay)
             delay = min(delay * 2, BACK_OFF_MOST)
 
@@ -217,6 +223,38 @@ class Supervisor:
             await asyncio.wait([exited], timeout=PROBE_SECONDS)
         return False
 
+    async def _attend(self, running: Running, exited: asyncio.Future[int]) -> None:
+        """Ask the service for its health until it ends; end it when it hangs."""
+        health = Health()
+        while True:
+            await asyncio.wait([exited], timeout=CHECK_SECONDS)
+            if exited.done() or running.process is None:
+                return
+            answered = await asyncio.to_thread(_is_well, running.unit, running.process.pid)
+            if exited.done():
+                return
+            if not answered and not self._stands(running.unit):
+                # It may wait for what it stands on, which is mended first.
+                health.forget()
+                continue
+            health.note(answered=answered)
+            if health.is_hopeless:
+                running.ended_for = "it was ended because it no longer answered"
+                logging.getLogger(__name__).warning(
+                    "unit %s hangs: %s", running.unit.name, health.words()
+                )
+                self._set(running, "unhealthy", running.ended_for)
+                await self._end(running)
+                return
+            if health.is_doubtful:
+                self._set(running, "unhealthy", health.words())
+            elif running.state == "unhealthy" and not health.missed:
+                await self._announce(running, "ready")
+
+    def _stands(self, unit: Unit) -> bool:
+        """Tell whether all that the unit stands on is well."""
+        return all(self.units[n].state in {"ready", "done"} for n in self._foundations(unit))
+
     async def _end(self, running: Running) -> None:
         """Ask the child to stop, wait, then end its whole group."""
         process = running.process
@@ -226,6 +264,8 @@ class Supervisor:
         if exited is not None:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(running.unit.stop_signal)
+                # A suspended group cannot obey.
+                os.killpg(process.pid, signal.SIGCONT)
             await asyncio.wait([exited], timeout=running.unit.stop_seconds)
             if not exited.done():
                 with contextlib.suppress(ProcessLookupError):
@@ -293,6 +333,10 @@ class Supervisor:
                     older.write_bytes(log.read_bytes())
                     os.truncate(log, 0)
             await asyncio.sleep(LOG_CHECK_SECONDS)
+
+
+def _is_well(unit: Unit, pid: int) -> bool:
+    return not is_suspended(pid) and (unit.healthy is None or unit.healthy())
 
 
 def _children() -> list[int]:

@@ -6,7 +6,7 @@ It only writes names of tasks to the queue, so it needs no Django, and 90 MB les
 from datetime import timedelta
 
 from celery import Celery
-from celery.signals import before_task_publish, setup_logging
+from celery.signals import setup_logging
 
 from pkakey.config.env import Env
 from pkakey.config.logs import configure_logs
@@ -40,11 +40,10 @@ def make_app() -> Celery:
     keep_metrics(env)
     begin_tracing("beat")
     # Imported for its signals, once it is known where figures are kept.
-    import pkakey.config.task_watching  # noqa: F401, PLC0415
+    from pkakey.config import task_watching  # noqa: PLC0415
 
+    task_watching.beat_into(env.heartbeat_file)
     serve_metrics(env)
-    if (stamp := env.sent_stamp) is not None:
-        before_task_publish.connect(lambda **_: stamp.touch(), weak=False)
     # Without fixups: Celery's own for Django would load the whole site.
     application = Celery("pkakey", broker=env.redis_url_with_password, fixups=[])
     application.conf.update(

@@ -20,9 +20,10 @@ django.setup()
 begin_tracing("worker")
 
 # Imported for its signals, once the settings say where figures are kept.
-import pkakey.config.task_watching  # noqa: E402, F401
+from pkakey.config import task_watching  # noqa: E402
 
 if _env := getattr(settings, "ENV", None):
+    task_watching.beat_into(_env.heartbeat_file)
     serve_metrics(_env)
 
 

@@ -92,8 +92,8 @@ class Env(BaseSettings):
     backup_dir: Path | None = Field(
         default=None, description="Where backups lie; their age is a figure."
     )
-    sent_stamp: Path | None = Field(
-        default=None, description="A file that beat touches whenever it sends a task."
+    heartbeat_file: Path | None = Field(
+        default=None, description="What the worker and the scheduler touch while they live."
     )
     debug: bool = Field(default=False, description="Django's debug mode; never in production.")
     log_level: str = Field(default="INFO", description="The least level that is logged.")

@@ -4,11 +4,13 @@ Connected to Celery's signals when `config.celery` imports this module.
 """
 
 import time
+from pathlib import Path
 from typing import Any, Final
 
 from celery.signals import (
     beat_init,
     before_task_publish,
+    heartbeat_sent,
     task_postrun,
     task_prerun,
     task_revoked,
@@ -46,6 +48,12 @@ _began: dict[str, float] = {}
 
 class _Process:
     is_beat = False
+    heartbeat: Path | None = None
+
+
+def beat_into(file: Path | None) -> None:
+    """Touch this file from now on whenever this process shows that it lives; None: no file."""
+    _Process.heartbeat = file
 
 
 @beat_init.connect
@@ -61,6 +69,14 @@ def send_request_id(*, headers: dict[str, Any], **_: object) -> None:
         headers[HEADER] = request_id
     if _Process.is_beat:
         LAST_BEAT.set_to_current_time()
+        touch_heartbeat()
+
+
+@heartbeat_sent.connect
+def touch_heartbeat(**_: object) -> None:
+    """Touch the file by which the supervisor sees that this process does not hang."""
+    if _Process.heartbeat is not None:
+        _Process.heartbeat.touch(mode=0o600)
 
 
 @task_prerun.connect
