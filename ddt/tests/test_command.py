@@ -197,3 +197,19 @@ def test_the_usual_ports_stay_unsaid(tmp_path: Path) -> None:
     chosen = settings.Settings(tmp_path, "pki.example", 443, 80)
     assert chosen.portal == "https://pkakey.pki.example"
     assert chosen.plain == "http://pkakey.pki.example"
+
+
+@pytest.mark.parametrize("team", ["", "A", "1a", "../up", "a/b", "a b", "x" * 41, "é"])
+def test_a_schema_with_a_bad_name_is_refused_before_anything_is_made(
+    tmp_path: Path, team: str
+) -> None:
+    result = ddt(tmp_path / "home", "db", "new-schema", team)
+    assert result.returncode == 1
+    assert "1 to 40 lower-case letters" in result.stderr
+    assert not (tmp_path / "home" / "secrets").exists()
+
+
+def test_a_schema_needs_a_running_platform(tmp_path: Path) -> None:
+    result = ddt(tmp_path / "home", "db", "new-schema", "fleet")
+    assert result.returncode == 1
+    assert "ddt up" in result.stderr

@@ -242,6 +242,19 @@ def test_a_heartbeat_file_counts_while_it_is_fresh(tmp_path: Path) -> None:
     assert not touched(file, 3600)()
 
 
+def test_a_part_that_is_absent_is_said_and_the_rest_is_ready(
+    drive: Callable[[str], Driven],
+) -> None:
+    driven = drive(
+        '[Unit("a", [py, "-c", "import time; time.sleep(300)"], environment=env), '
+        'Unit("b", ["None"], environment=env, absent="It is not on PATH. The rest runs.")]'
+    )
+    wait_for(lambda: driven.ask(do="status")["state"] == "ready")
+    assert driven.unit("b")["state"] == "absent"
+    assert driven.unit("b")["detail"] == "It is not on PATH. The rest runs."
+    assert driven.unit("b")["pid"] is None
+
+
 def test_a_service_that_keeps_crashing_is_tried_ever_more_rarely(
     drive: Callable[[str], Driven],
 ) -> None:
