@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from ddt import backup_commands, certificate_commands, output, platform_commands
+from ddt import backup_commands, certificate_commands, output, platform_commands, rotation_commands
 from ddt.errors import TroubleError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 platform_commands.register(app)
 certificate_commands.register(app)
 backup_commands.register(app)
+rotation_commands.register(app)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from ddt import secret_files
 from ddt.errors import TroubleError
 from ddt.native import gateway, postgresql, start
 from ddt.native.services import manage_environment
+from ddt.rotation.journal import Journal
 from ddt.settings import Settings
 
 _OLDEST_PYTHON = (3, 11)
@@ -90,6 +91,15 @@ def _secrets(settings: Settings) -> str:
         if file.stat().st_mode & 0o077:
             raise TroubleError(f"The secret {file} is open to others. Run: chmod 600 {file}")
     return f"All {len(secret_files.NAMES)} secrets are there, for their owner only."
+
+
+def _rotations(settings: Settings) -> str:
+    if cut_off := Journal(settings.secrets).unfinished():
+        raise TroubleError(
+            f"The rotation of {', '.join(cut_off)} was cut off; the platform works on. Finish it: "
+            f"ddt rotate {cut_off[0]}",
+        )
+    return "No rotation of a secret was cut off."
 
 
 def _ports(settings: Settings) -> str:
@@ -177,6 +187,7 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "memory": _memory,
     "clock": _clock,
     "secrets": _secrets,
+    "rotations": _rotations,
     "ports": _ports,
     "services": _services,
     "gateway-certificate": _certificate,

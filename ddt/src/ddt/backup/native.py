@@ -19,6 +19,7 @@ from ddt.backup.database import Server
 from ddt.errors import TroubleError
 from ddt.native import alone, start
 from ddt.native.services import manage_environment
+from ddt.rotation.journal import Journal, exclusively
 from ddt.settings import Settings
 from ddt.settings import remembered as settings_remembered
 
@@ -30,6 +31,7 @@ PARTS = ("postgresql", "keystore", "secrets", "media", "gateway", "config")
 CRL_NUMBER_GAP = 1 << 20
 """More CRLs than were published since any backup: no number is used twice (RFC 5280, 5.2.3)."""
 
+WAIT_SECONDS = 600.0
 _SECONDS = 600
 _PUBLISH = """
 from datetime import UTC, datetime
@@ -87,6 +89,18 @@ def make(settings: Settings, *, now: datetime, target: Path | None = None) -> Ma
     file = target or folder / retention.name_at(now)
     if file.exists():
         raise TroubleError(f"{file} exists already. Name another file with --out.")
+    # A database and secrets from the midst of a rotation would not fit.
+    with exclusively(settings.home, wait_seconds=WAIT_SECONDS):
+        if cut_off := Journal(settings.secrets).unfinished():
+            raise TroubleError(
+                f"The rotation of {cut_off[0]} was cut off. Finish it first: ddt rotate "
+                f"{cut_off[0]}",
+            )
+        return _make(settings, file, now)
+
+
+def _make(settings: Settings, file: Path, now: datetime) -> Made:
+    folder = settings.home / FOLDER
     files = keys_of(settings)
     new_key = files.ensure()
     recipients = keys.read_recipients(files.recipients)

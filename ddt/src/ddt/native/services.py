@@ -16,8 +16,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ddt import secret_files
 from ddt.errors import TroubleError
-from ddt.native import gateway, postgresql
+from ddt.native import gateway, postgresql, queue_configuration
 from ddt.native.units import Unit, http, logged, tcp, unix
+from ddt.rotation import roles
 from ddt.settings import WEAK_KEYS, Settings
 
 DATABASE = "pkakey"
@@ -72,6 +73,14 @@ def metrics_url(settings: Settings) -> str | None:
     """Return where the running platform shows its figures; None when it does not run."""
     ports = _remembered_ports(settings)
     return None if ports is None else f"http://127.0.0.1:{ports.metrics}/metrics"
+
+
+def valkey_port(settings: Settings) -> int:
+    """Return the port of the running Valkey; raises TroubleError when nothing runs."""
+    ports = _remembered_ports(settings)
+    if ports is None:
+        raise TroubleError("The platform does not run. Start it with 'ddt up'.")
+    return ports.valkey
 
 
 class _Platform:
@@ -134,15 +143,7 @@ class _Platform:
         file = self.settings.runtime / "valkey.conf"
 
         def prepare() -> None:
-            file.touch(mode=0o600)
-            password = secret_files.read(self.settings.secrets, "redis-password")
-            file.write_text(
-                f'bind 127.0.0.1\nport {port}\ndir "{self.home / "valkey"}"\n'
-                f'requirepass {password}\nappendonly yes\nappendfsync everysec\nsave ""\n'
-                # Celery's queue must not be evicted; Django's cache entries expire by themselves.
-                "maxmemory-policy noeviction\ndaemonize no\n",
-                encoding="utf-8",
-            )
+            queue_configuration.write(self.settings, port, file)
 
         return Unit(
             "valkey", [str(_binary.get_binary_path()), str(file)], ready=tcp(port),
@@ -181,13 +182,17 @@ class _Platform:
                 "--socket", str(self.signer_socket),
                 "--keystore", str(self.home / "keystore"),
                 "--kek-file", str(secrets / "keystore-kek"),
+                "--next-kek-file", str(secrets / "keystore-kek.next"),
                 "--log", str(self.home / "keystore" / "signer.log"),
                 "--database-url", _database_url(self.settings, "pkakey_signer"),
                 "--database-password-file", str(secrets / "pkakey-signer-password"),
             ],
             after=("database",), ready=unix(self.signer_socket),
-            environment=self._plain_environment(),
+            environment=self._plain_environment(), prepare=self._settle,
         )  # fmt: skip
+
+    def _settle(self) -> None:
+        roles.settle_before_start(self.settings)
 
     def _web(self) -> Unit:
         after = ("database", "static", "signer", "valkey")
@@ -232,6 +237,7 @@ class _Platform:
                 **self.environment("worker"),
                 "DJANGO_SETTINGS_MODULE": "pkakey.config.settings_worker",
             },
+            prepare=self._settle,
         )
 
     def _metrics(self) -> Unit:
@@ -290,6 +296,7 @@ class _Platform:
             after=after,
             is_task=True,
             environment=self.environment(role, is_admin=is_admin),
+            prepare=self._settle,
             needed=is_needed,
             done=done,
         )
@@ -317,6 +324,7 @@ class _Platform:
             "PKAKEY_REDIS_PASSWORD_FILE": str(secrets / "redis-password"),
             "PKAKEY_SIGNER_SOCKET": str(self.signer_socket),
             "PKAKEY_SECRET_KEY_FILE": str(secrets / "django-secret-key"),
+            "PKAKEY_SECRET_KEY_FALLBACKS_FILE": str(secrets / "django-secret-key-fallbacks"),
             "PKAKEY_SECRETS_DIR": str(secrets),
             "PKAKEY_DOMAIN": settings.domain,
             "PKAKEY_HTTPS_PORT": str(settings.https_port),
