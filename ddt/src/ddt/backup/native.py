@@ -24,7 +24,7 @@ from ddt.settings import Settings
 from ddt.settings import remembered as settings_remembered
 
 PLACE = "native"
-FOLDER = "backups"
+FOLDER = retention.FOLDER
 PARTS = ("postgresql", "keystore", "secrets", "media", "gateway", "config")
 """What a restore puts into the home, in the order in which it is put there."""
 
@@ -49,6 +49,7 @@ for principal in each_namespace("publisher"):
     for authority in found:
         services_of_process().publish_crl(authority_id=authority.id, now=now)
 """
+_WORK = ".work-"
 _DERIVED = (".index", "-wal", "-shm", "-journal")
 
 
@@ -68,11 +69,8 @@ def keys_of(settings: Settings) -> keys.Keys:
     return keys.Keys(settings.secrets / keys.IDENTITY, settings.home / FOLDER / keys.RECIPIENTS)
 
 
-def make(settings: Settings, *, now: datetime, target: Path | None = None) -> Made:
-    """Back up the platform, running or not, into one encrypted file.
-
-    Raises TroubleError when there is nothing to back up, or it cannot be done.
-    """
+def check(settings: Settings) -> None:
+    """Raise TroubleError when this platform is none that can be backed up so."""
     if settings.database_url:
         raise TroubleError(
             "The database is one of your own (DATABASE_URL), perhaps with others' data in it: back "
@@ -84,6 +82,14 @@ def make(settings: Settings, *, now: datetime, target: Path | None = None) -> Ma
             f"There is no platform in {settings.home} to back up. 'ddt up' makes one, DDT_HOME "
             "names another.",
         )
+
+
+def make(settings: Settings, *, now: datetime, target: Path | None = None) -> Made:
+    """Back up the platform, running or not, into one encrypted file.
+
+    Raises TroubleError when there is nothing to back up, or it cannot be done.
+    """
+    check(settings)
     folder = settings.home / FOLDER
     secret_files.private_folder(folder)
     file = target or folder / retention.name_at(now)
@@ -101,13 +107,18 @@ def make(settings: Settings, *, now: datetime, target: Path | None = None) -> Ma
 
 def _make(settings: Settings, file: Path, now: datetime) -> Made:
     folder = settings.home / FOLDER
+    # What a backup that was killed left: dumps in the clear among it.
+    for left in folder.glob(f"{_WORK}*"):
+        shutil.rmtree(left)
+    for left in folder.glob(f"theddt-*{retention.SUFFIX}.part"):
+        left.unlink()
     files = keys_of(settings)
     new_key = files.ensure()
     recipients = keys.read_recipients(files.recipients)
     # Before the database: each signature in this part of the log has its intent in the dump.
     log = settings.home / "keystore" / "signer.log"
     log_size = log.stat().st_size if log.is_file() else 0
-    with tempfile.TemporaryDirectory(prefix=".work-", dir=folder) as work, serving(settings) as db:
+    with tempfile.TemporaryDirectory(prefix=_WORK, dir=folder) as work, serving(settings) as db:
         manifest = {"mode": PLACE, "made_at": now.isoformat(), "domain": settings.domain}
         dumps = list(_dumped(db, Path(work), manifest))
         # Keys after the database: each authority in the dump has its key in the backup.

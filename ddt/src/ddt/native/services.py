@@ -302,12 +302,7 @@ class _Platform:
         )
 
     def _plain_environment(self) -> dict[str, str]:
-        """Return what every child gets: enough to find programs, and whose platform it is."""
-        names = ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH")
-        kept = {name: os.environ[name] for name in names if name in os.environ}
-        return {
-            **kept, "DDT_HOME": str(self.home), "PYTHONUNBUFFERED": "1", "TZ": "UTC",
-        }  # fmt: skip
+        return plain_environment(self.settings)
 
     def environment(self, role: str, *, is_admin: bool = False) -> dict[str, str]:
         """Return PKaKey's environment for a process of this database role."""
@@ -345,6 +340,15 @@ class _Platform:
         elif is_admin:
             environment["PKAKEY_ADMIN_DATABASE_URL"] = settings.database_url
         return environment
+
+
+def plain_environment(settings: Settings) -> dict[str, str]:
+    """Return what every child gets: enough to find programs, and whose platform it is."""
+    names = ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    return {
+        **kept, "DDT_HOME": str(settings.home), "PYTHONUNBUFFERED": "1", "TZ": "UTC",
+    }  # fmt: skip
 
 
 def manage_environment(settings: Settings) -> dict[str, str]:

@@ -18,7 +18,7 @@ from ddt.errors import TroubleError
 from ddt.native import control, gateway, postgresql
 from ddt.native.guardian import ALREADY_RUNS
 from ddt.native.services import folders, metrics_url
-from ddt.settings import WEAK_KEYS, Settings
+from ddt.settings import BACKUP_EVERY, BACKUP_KEEP, WEAK_KEYS, Settings
 
 FREE_BYTES = 500 * 1024 * 1024  # A new cluster, the static files, and room for logs.
 START_SECONDS = 240.0
@@ -127,8 +127,10 @@ def launch(settings: Settings, *, foreground: bool) -> subprocess.Popen[bytes]:
     """Start the guardian, detached or (in the foreground) bound to this process's life."""
     log = settings.logs / "supervisor.log"
     log.touch(mode=0o600)
+    # The schedule is read from the settings again and again: a variable would stand before it.
+    kept = {k: v for k, v in os.environ.items() if k not in {BACKUP_EVERY, BACKUP_KEEP}}
     environment = {
-        **os.environ,
+        **kept,
         "DDT_HOME": str(settings.home),
         "DDT_DOMAIN": settings.domain,
         "DDT_HTTPS_PORT": str(settings.https_port),

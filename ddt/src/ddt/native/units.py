@@ -34,6 +34,14 @@ class Unit:
     done: Callable[[], None] | None = None
 
 
+@dataclass(frozen=True)
+class Chore:
+    """A task that the running platform does again and again, when `is_due` says so."""
+
+    unit: Unit
+    is_due: Callable[[], bool]
+
+
 def tcp(port: int) -> Probe:
     """Return a probe that is satisfied when somebody listens on the loopback port."""
 

@@ -37,7 +37,7 @@ def change(settings: Settings, name: str) -> None:
     """
     journal = Journal(settings.secrets)
     new = journal.begin(name)
-    with _administrator(settings) as connection:
+    with administrator(settings) as connection:
         role = ROLES[name]
         # The server is sent what it keeps (RFC 5803), so that no log of it can hold the password.
         verifier = connection.pgconn.encrypt_password(new.encode(), role.encode(), b"scram-sha-256")
@@ -72,7 +72,7 @@ def settle_before_start(settings: Settings) -> None:
 
 
 @contextmanager
-def _administrator(settings: Settings) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+def administrator(settings: Settings) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     """Yield a connection of the superuser, whose own password may be the one that is changing."""
     if settings.database_url:
         addresses = [settings.database_url]
