@@ -144,7 +144,15 @@ class Person:
         )
 
     def _fetch(self, path: str, *options: str) -> str:
-        words = ["-b", self.jar, "-c", self.jar, "-L", "-H", f"Referer: {self.platform.portal}"]
+        words: list[str | Path] = [
+            "-b",
+            self.jar,
+            "-c",
+            self.jar,
+            "-L",
+            "-H",
+            f"Referer: {self.platform.portal}",
+        ]
         return self.platform.curl(f"{self.platform.portal}{path}", *words, *options).stdout
 
     def _post(self, path: str, **fields: str) -> str:
