@@ -3,6 +3,7 @@
 import json
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,46 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     (running.home / "media" / "a picture.txt").write_text("kept")
     yield running
     running.ddt("down", check=False)
+
+
+def backups(platform: Platform) -> list[str]:
+    return sorted(file.name for file in (platform.home / "backups").glob("theddt-*.age"))
+
+
+def wait_for_another(platform: Platform, known: list[str]) -> list[str]:
+    """Return the backups once there is a new one and no half one beside it."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        there = backups(platform)
+        if set(there) - set(known) and not list((platform.home / "backups").glob("*.part")):
+            return there
+        time.sleep(0.5)
+    pytest.fail(f"No backup was made: {platform.ddt('logs', 'backup', check=False).stdout}")
+
+
+# The first test: the others count the backups that they make.
+def test_the_running_platform_makes_backups_by_itself_and_keeps_what_it_was_told(
+    own: Platform,
+) -> None:
+    own.ddt("backup", "schedule", "--every", "1d", "--keep", "1d")
+    (made,) = wait_for_another(own, [])
+    assert drill(own, own.home / "backups" / made)["ok"]
+    # As if these had been made long ago, and what a killed one left in the clear.
+    (own.home / "backups" / made).rename(own.home / "backups" / "theddt-20200101T000000Z.age")
+    left = own.home / "backups" / ".work-killed"
+    left.mkdir()
+    (left / "pkakey").write_text("rows")
+    known = ["theddt-20200101T000000Z.age"]
+    deadline = time.monotonic() + 60
+    wait_for_another(own, known)
+    while backups(own)[0] in known and time.monotonic() < deadline:
+        time.sleep(0.2)
+    (newest,) = backups(own)
+    assert newest not in known
+    assert not left.exists()
+    assert own.status()["state"] == "ready"
+    own.ddt("backup", "schedule", "--off")
+    (own.home / "backups" / newest).unlink()
 
 
 @pytest.fixture(scope="module")

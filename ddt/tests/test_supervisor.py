@@ -416,3 +416,15 @@ def test_only_what_was_logged_since_the_start_counts(tmp_path: Path) -> None:
     with log.open("a") as stream:
         stream.write(json.dumps({"event": "ready."}) + "\n")
     assert logged(log, b"ready.")()
+
+
+def test_a_restart_that_was_asked_for_is_quick_however_often(
+    drive: Callable[[str], Driven],
+) -> None:
+    driven = drive(SLEEPER)
+    # As a crash, the twelfth would wait for half a minute, longer than `wait_for` does.
+    for _ in range(12):
+        wait_for(lambda: driven.unit("a")["state"] == "ready")
+        before = driven.unit("a")["pid"]
+        assert driven.ask(do="restart", name="a") == {"restarted": "a"}
+        wait_for(lambda old=before: driven.unit("a")["pid"] not in {None, old})

@@ -1,5 +1,6 @@
 """The commands that save the platform, bring it back, and prove that this would work."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 from ddt import output, settings
 from ddt.backup import drill as drilling
 from ddt.backup import keys, native, retention
+from ddt.backup import schedule as scheduling
 from ddt.containers import commands as containers
 from ddt.errors import TroubleError
 
@@ -45,13 +47,18 @@ def backup(
             f"weeks and months: '{retention.DEFAULT}'. For a schedule."
         ),
     ] = None,
+    scheduled: Annotated[
+        bool, typer.Option("--scheduled", help="Keep what the schedule says; the platform's own.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Back up databases, keystore, secrets, media and settings, while the platform runs or not."""
     if context.invoked_subcommand is not None:
         return
-    rule = retention.parse(keep) if keep is not None else None
     chosen = settings.load()
+    if scheduled:
+        keep = chosen.backup_keep or keep
+    rule = retention.parse(keep) if keep is not None else None
     made = native.make(chosen, now=datetime.now(UTC), target=out.absolute() if out else None)
     removed = []
     if rule is not None:
@@ -93,6 +100,59 @@ def list_backups(*, as_json: Json = False) -> None:
         output.table(["MADE AT", "SIZE", "FILE"], [
             [str(r["made_at"]), str(r["size"]), str(r["file"])] for r in rows
         ])  # fmt: skip
+
+
+@backup_app.command("schedule", epilog='Example: ddt backup schedule --every 1d --keep "7d 5w 12m"')
+def schedule(
+    *,
+    every: Annotated[
+        str, typer.Option(help="The time between two backups: 1d, 12h, 30m, 1w.")
+    ] = "",
+    keep: Annotated[
+        str, typer.Option(help="The newest of so many days, weeks and months are kept.")
+    ] = "",
+    off: Annotated[bool, typer.Option("--off", help="Make no more backups by itself.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let the running platform make backups by itself, or show when it does."""
+    chosen = settings.load()
+    if off and (every or keep):
+        raise TroubleError("--off ends the schedule: leave out --every and --keep.")
+    if keep and not every and not chosen.backup_every:
+        raise TroubleError("There is no schedule yet: say how often, such as --every 1d.")
+    if off or every or keep:
+        native.check(chosen)
+        changed = replace(
+            chosen,
+            backup_every="" if off else every or chosen.backup_every,
+            backup_keep="" if off else keep or chosen.backup_keep or retention.DEFAULT,
+        )
+        scheduling.of(changed)
+        changed.save()
+        chosen = changed
+    _show(chosen, as_json=as_json)
+
+
+def _show(chosen: settings.Settings, *, as_json: bool) -> None:
+    now = datetime.now(UTC)
+    found = scheduling.of(chosen)
+    there = scheduling.moments(chosen)
+    next_at = found.due_at(there, now).isoformat(timespec="seconds") if found else None
+    if as_json:
+        output.as_json(
+            {
+                "every": chosen.backup_every or None, "keep": chosen.backup_keep or None,
+                "newest_at": there[0].isoformat() if there else None, "next_at": next_at,
+            }
+        )  # fmt: skip
+    elif found is None:
+        output.say('There is no schedule. Set one: ddt backup schedule --every 1d --keep "7d 5w"')
+    else:
+        output.say(
+            f"A backup each {chosen.backup_every} while the platform runs; kept: "
+            f"{chosen.backup_keep}; the next at {next_at}.",
+        )
+        output.note("'ddt logs backup' tells how the last ones went; 'ddt doctor' if one is late.")
 
 
 @backup_app.command("drill", epilog="Example: ddt backup drill --json")

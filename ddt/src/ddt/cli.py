@@ -5,7 +5,14 @@ import sys
 
 import typer
 
-from ddt import backup_commands, certificate_commands, data_commands, output, platform_commands
+from ddt import (
+    backup_commands,
+    certificate_commands,
+    data_commands,
+    output,
+    platform_commands,
+    rotation_commands,
+)
 from ddt.errors import TroubleError
 
 app = typer.Typer(
@@ -19,6 +26,7 @@ platform_commands.register(app)
 certificate_commands.register(app)
 backup_commands.register(app)
 data_commands.register(app)
+rotation_commands.register(app)
 
 
 def main() -> None:

@@ -13,9 +13,11 @@ import psutil
 from cryptography import x509
 
 from ddt import secret_files
+from ddt.backup import schedule
 from ddt.errors import TroubleError
 from ddt.native import gateway, postgresql, start
 from ddt.native.services import manage_environment
+from ddt.rotation.journal import Journal
 from ddt.settings import Settings
 
 _OLDEST_PYTHON = (3, 11)
@@ -92,6 +94,15 @@ def _secrets(settings: Settings) -> str:
     return f"All {len(secret_files.NAMES)} secrets are there, for their owner only."
 
 
+def _rotations(settings: Settings) -> str:
+    if cut_off := Journal(settings.secrets).unfinished():
+        raise TroubleError(
+            f"The rotation of {', '.join(cut_off)} was cut off; the platform works on. Finish it: "
+            f"ddt rotate {cut_off[0]}",
+        )
+    return "No rotation of a secret was cut off."
+
+
 def _ports(settings: Settings) -> str:
     if start.status(settings)["state"] != "stopped":
         return "The platform holds its ports."
@@ -125,7 +136,8 @@ def _certificate(settings: Settings) -> str:
     return f"The gateway's certificate has {left.days} days left."
 
 
-def _memory(settings: Settings) -> str:
+def memory(settings: Settings) -> str:
+    """Compare the free memory with what a start takes."""
     free = psutil.virtual_memory().available
     if start.status(settings)["state"] == "stopped" and free < LEAST_MEMORY:
         raise TroubleError(
@@ -136,8 +148,11 @@ def _memory(settings: Settings) -> str:
 
 
 def _clock(settings: Settings) -> str:
+    return clock(settings, datetime.now(UTC))
+
+
+def clock(settings: Settings, now: datetime) -> str:
     """Compare the clock with what has happened already: a clock that went back breaks validity."""
-    now = datetime.now(UTC)
     file = settings.tls / "tls.crt"
     if file.is_file():
         begin = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_before_utc
@@ -147,6 +162,29 @@ def _clock(settings: Settings) -> str:
                 f"made ({begin:%Y-%m-%d %H:%M}). Set it: timedatectl set-ntp true",
             )
     return f"The clock says {now:%Y-%m-%d %H:%M} UTC."
+
+
+def _backups(settings: Settings) -> str:
+    return backups(settings, datetime.now(UTC))
+
+
+def backups(settings: Settings, now: datetime) -> str:
+    """Compare the newest backup with the schedule; one that is late for a whole time is told."""
+    found = schedule.of(settings)
+    there = [moment for moment in schedule.moments(settings) if moment <= now]
+    newest = f"The newest backup is of {max(there):%Y-%m-%d %H:%M} UTC." if there else ""
+    if found is None:
+        return f"{newest or 'There is no backup.'} No schedule: 'ddt backup schedule' sets one."
+    if (
+        start.status(settings)["state"] != "stopped"
+        and there
+        and now - max(there) > 2 * found.every
+    ):
+        raise TroubleError(
+            f"{newest} One was due each {settings.backup_every}. 'ddt logs backup' tells why; then "
+            "try by hand: ddt backup",
+        )
+    return f"{newest or 'There is no backup yet.'} One is made each {settings.backup_every}."
 
 
 def _signer_log(settings: Settings) -> str:
@@ -174,11 +212,13 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "postgresql-user": _postgresql_user,
     "home": _home,
     "disk": _space,
-    "memory": _memory,
+    "memory": memory,
     "clock": _clock,
     "secrets": _secrets,
+    "rotations": _rotations,
     "ports": _ports,
     "services": _services,
     "gateway-certificate": _certificate,
+    "backups": _backups,
     "signer-log": _signer_log,
 }

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -16,8 +17,9 @@ from ddt import doctor as examination
 from ddt import output, settings
 from ddt.containers import commands as containers
 from ddt.errors import TroubleError
-from ddt.native import control, start
+from ddt.native import start
 from ddt.native.services import manage_environment
+from ddt.rotation.rotate import Rotation
 from ddt.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -27,7 +29,6 @@ Docker = Annotated[
         "--docker", envvar="DDT_DOCKER", help="The platform of docker-compose.yml, in containers."
     ),
 ]
-RESTART_SECONDS = 120.0
 _SHOWN = "admin-password-shown"
 
 
@@ -92,6 +93,8 @@ def up(
     if foreground:
         _pass_signals_on(guardian)
     answer = _wait_until_ready(chosen, guardian)
+    for name in Rotation(chosen, datetime.now(UTC), tell=output.note).finish():
+        output.note(f"Finished the rotation of {name}, which had been cut off.")
     took = time.monotonic() - begin
     if as_json:
         output.as_json(answer)
@@ -154,28 +157,12 @@ def restart(
 ) -> None:
     """Restart one service, or the whole platform."""
     chosen = settings.load()
-    before = start.status(chosen)
     if not service:
         start.stop(chosen)
         up()
         return
-    if before["state"] == "stopped":
-        raise TroubleError("The platform does not run. Start it with 'ddt up'.")
-    names = [u["name"] for u in before["services"]]
-    if service not in names:
-        raise TroubleError(f"There is no service '{service}'. There are: {', '.join(names)}.")
-    asked = {"do": "restart", "name": service}
-    answer = control.ask(chosen.control_socket, asked, timeout_seconds=RESTART_SECONDS) or {}
-    if "error" in answer:
-        raise TroubleError(str(answer["error"]))
-    deadline = time.monotonic() + RESTART_SECONDS
-    while time.monotonic() < deadline:
-        rows = {u["name"]: u for u in start.status(chosen)["services"]}
-        if rows.get(service, {}).get("state") == "ready":
-            output.say(f"{service} was restarted and is ready.")
-            return
-        time.sleep(start.POLL_SECONDS)
-    raise TroubleError(f"{service} is not ready again. 'ddt logs {service}' tells more.")
+    start.restart(chosen, service)
+    output.say(f"{service} was restarted and is ready.")
 
 
 def status(*, docker: Docker = False, as_json: Json = False) -> None:

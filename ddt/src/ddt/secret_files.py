@@ -125,12 +125,17 @@ def _make(file: Path, new: Callable[[], str] = _random) -> bool:
             file.unlink()
         else:
             return False
+    write_privately(file, new())
+    return True
+
+
+def write_privately(file: Path, text: str) -> None:
+    """Write a file for its owner only, whole or not at all."""
     draft = file.with_name(f".{file.name}.new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        stream.write(new())
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
         stream.flush()
-        os.fsync(stream.fileno())
+        os.fsync(descriptor)
     draft.rename(file)
-    return True

@@ -14,7 +14,12 @@ DEFAULT_DOMAIN = "theddt.localhost"
 DEFAULT_HTTPS_PORT = 8443
 DEFAULT_HTTP_PORT = 8080
 WEAK_KEYS = "PKAKEY_WEAK_KEYS_FILE"
-NAMES = ("DDT_DOMAIN", "DDT_HTTPS_PORT", "DDT_HTTP_PORT", "DATABASE_URL", WEAK_KEYS)
+BACKUP_EVERY = "DDT_BACKUP_EVERY"
+BACKUP_KEEP = "DDT_BACKUP_KEEP"
+NAMES = (
+    "DDT_DOMAIN", "DDT_HTTPS_PORT", "DDT_HTTP_PORT", "DATABASE_URL", WEAK_KEYS, BACKUP_EVERY,
+    BACKUP_KEEP,
+)  # fmt: skip
 _HIGHEST_PORT = 65535
 # A label of RFC 1035 section 2.3.1; the domain is a part of every certificate's addresses.
 _DOMAIN = re.compile(
@@ -25,7 +30,10 @@ _LONGEST_SOCKET_FOLDER = 85  # sun_path holds 107 bytes; PostgreSQL adds ".s.PGS
 
 @dataclass(frozen=True)
 class Settings:
-    """One platform: its folder, domain and two ports, an outside database, a list of weak keys."""
+    """One platform: its folder, domain and two ports, an outside database, a list of weak keys.
+
+    `backup_every` and `backup_keep` are the schedule of backups, as it was typed; none: empty.
+    """
 
     home: Path
     domain: str = DEFAULT_DOMAIN
@@ -33,6 +41,8 @@ class Settings:
     http_port: int = DEFAULT_HTTP_PORT
     database_url: str = ""
     weak_keys_file: Path | None = None
+    backup_every: str = ""
+    backup_keep: str = ""
 
     @property
     def host(self) -> str:
@@ -101,7 +111,7 @@ class Settings:
         """Write the settings into the home, whole or not at all, for its owner only."""
         values = (
             self.domain, self.https_port, self.http_port, self.database_url,
-            self.weak_keys_file or "",
+            self.weak_keys_file or "", self.backup_every, self.backup_keep,
         )  # fmt: skip
         text = "".join(f"{name}={value}\n" for name, value in zip(NAMES, values, strict=True))
         draft = self.home / "config.new"
@@ -143,6 +153,7 @@ def load() -> Settings:
     return Settings(
         folder, domain, https_port, http_port, value("DATABASE_URL", ""),
         Path(weak_keys).expanduser().absolute() if weak_keys else None,
+        value(BACKUP_EVERY, ""), value(BACKUP_KEEP, ""),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -187,3 +188,57 @@ class TestRequests:
         assert "'unsafe-inline'" in client.get("/cms/")["Content-Security-Policy"]
         for path in ("/", "/cms", "/accounts/login/", "/portal/", "/nowhere/cms/"):
             assert "unsafe" not in client.get(path)["Content-Security-Policy"], path
+
+
+def with_fallbacks(environment: dict[str, str], tmp_path: Path, text: str) -> Env:
+    file = tmp_path / "fallbacks"
+    file.write_text(text)
+    return Env(
+        database_url=environment["PKAKEY_DATABASE_URL"],
+        redis_url=environment["PKAKEY_REDIS_URL"],
+        signer_socket=tmp_path / "signer.sock",
+        secret_key_file=tmp_path / "key",
+        secret_key_fallbacks_file=file,
+    )
+
+
+def test_a_secret_key_from_before_counts_until_its_moment_and_no_longer(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    first, second = "a1" * 32, "b2" * 32
+    until = datetime(2126, 1, 1, 12, tzinfo=UTC)
+    later = until + timedelta(hours=1)
+    text = f"{later.isoformat()} {first}\n{until.isoformat()} {second}\n"
+    env = with_fallbacks(environment, tmp_path, text)
+    assert env.secret_key_fallbacks(until - timedelta(seconds=1)) == [first, second]
+    assert env.secret_key_fallbacks(until) == [first]
+    assert env.secret_key_fallbacks(later) == []
+
+
+def test_without_a_file_of_keys_from_before_there_are_none(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    env = with_fallbacks(environment, tmp_path, "")
+    assert env.secret_key_fallbacks(datetime.now(UTC)) == []
+    (tmp_path / "fallbacks").unlink()
+    assert env.secret_key_fallbacks(datetime.now(UTC)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a1" * 32,
+        "2126-01-01T12:00:00 " + "a1" * 32,
+        "2126-01-01T12:00:00+00:00 short",
+        "someday " + "a1" * 32,
+        "2126-01-01T12:00:00+00:00",
+        "\n",
+    ],
+)
+def test_a_damaged_list_of_keys_from_before_is_told_without_what_it_says(
+    environment: dict[str, str], tmp_path: Path, line: str
+) -> None:
+    env = with_fallbacks(environment, tmp_path, f"{line}\n")
+    with pytest.raises(ValueError, match="Line 1 of") as caught:
+        env.secret_key_fallbacks(datetime.now(UTC))
+    assert "a1a1" not in str(caught.value)

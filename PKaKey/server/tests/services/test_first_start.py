@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from pkakey.services.errors import Conflict, NotPermitted, ServiceUnavailable
+from pkakey.services.errors import (
+    Conflict,
+    NotFound,
+    NotPermitted,
+    ServiceUnavailable,
+    Unauthenticated,
+)
 from pkakey_engine.errors import Refusal, Refused
 
 
@@ -54,6 +60,39 @@ def test_a_second_start_changes_nothing(
     assert files(outside) == before
     assert (again.root_id, again.issuing_id) == (started.root_id, started.issuing_id)
     assert (again.created_admin, again.created_token, again.renewed_gateway) == (False,) * 3
+
+
+def test_the_commands_token_is_replaced_and_the_ones_before_end(
+    started: Any, services: Any, outside: Any, now: Any
+) -> None:
+    file = outside.secrets_dir / "cli-token"
+    first = file.read_text().strip()
+    holder = services.authenticate_token(first, now)
+    # One of the same name that a person (here: a token) made is theirs.
+    own = services.create_token(
+        principal=holder, name="ddt on this machine", scopes=["tokens:manage"],
+        expires_at=None, now=now,
+    )  # fmt: skip
+    assert services.rotate_cli_token(now=now) == 1
+    second = file.read_text().strip()
+    assert second != first
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert services.authenticate_token(second, now).can("tokens:manage")
+    assert services.authenticate_token(own.token, now)
+    with pytest.raises(Unauthenticated):
+        services.authenticate_token(first, now)
+    # What a replacement that was cut off had left in the file ends with the next one.
+    file.write_text("ddt_lost")
+    assert services.rotate_cli_token(now=now) == 1
+    with pytest.raises(Unauthenticated):
+        services.authenticate_token(second, now)
+
+
+def test_the_commands_token_is_not_replaced_before_the_first_start(
+    transactional_db: None, services: Any, now: Any
+) -> None:
+    with pytest.raises(NotFound):
+        services.rotate_cli_token(now=now)
 
 
 def test_a_start_without_a_signer_says_so_and_the_next_one_finishes(

@@ -47,6 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--socket", type=Path, required=True, metavar="PATH", help="Unix socket to listen at")
     add("--keystore", type=Path, required=True, metavar="DIR", help="folder of sealed keys (0700)")
     add("--kek-file", type=Path, required=True, metavar="FILE", help="key-encryption key, hex")
+    add(
+        "--next-kek-file",
+        type=Path,
+        metavar="FILE",
+        help="when it is there: the key-encryption key to seal every key again under",
+    )
     add("--log", type=Path, required=True, metavar="FILE", help="append-only log of signatures")
     add("--database-url", required=True, metavar="URL", help="where the intents are recorded")
     add("--database-password-file", type=Path, metavar="FILE", help="the database role's password")
@@ -65,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> None:
     key_encryption_key = read_key_encryption_key(options.kek_file)
+    next_key = None
+    if options.next_kek_file is not None and options.next_kek_file.exists():
+        next_key = read_key_encryption_key(options.next_kek_file)
     password = None
     if options.database_password_file is not None:
         password = read_secret(options.database_password_file, "database password").decode()
@@ -74,7 +83,7 @@ def _run(options: argparse.Namespace) -> None:
     log.recover(index)
     response_log = LogWriter(options.log.with_name(options.log.name + ".ocsp"), is_synced=False)
     response_log.recover_end()
-    keystore = SoftwareKeystore(options.keystore, key_encryption_key)
+    keystore = SoftwareKeystore(options.keystore, key_encryption_key, next_key)
     for key_id in keystore.damaged():
         say(
             f"The key {key_id} is damaged and cannot be used; restore its files from a backup.",

@@ -2,6 +2,10 @@
 
 ``keystore.check`` is a sealed constant that tells a wrong key-encryption key, which stops the
 start, from one damaged file, which makes only that key unusable.
+
+While the key-encryption key is changed, opening the keystore takes both, and seals again under the
+next one every file that the present one opens. That can be cut off anywhere and done again, as long
+as both are kept.
 """
 
 import threading
@@ -44,15 +48,26 @@ _CHECK_SECRET = b"theDDT keystore"
 
 
 class SoftwareKeystore:
-    """The ``Keystore`` of sealed files. Opening it unseals every key into memory."""
+    """The ``Keystore`` of sealed files. Opening it unseals every key into memory.
 
-    def __init__(self, folder: Path, key_encryption_key: bytes) -> None:
+    With ``next_key_encryption_key`` the files are sealed again under that one first.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        key_encryption_key: bytes,
+        next_key_encryption_key: bytes | None = None,
+    ) -> None:
         self._folder = folder
         self._key_encryption_key = key_encryption_key
         self._lock = threading.Lock()
         self._keys: dict[UUID, HeldKey] = {}
         self._damaged: dict[UUID, str] = {}
         self._open_folder()
+        if next_key_encryption_key is not None:
+            self._seal_again(next_key_encryption_key)
+            self._key_encryption_key = next_key_encryption_key
         self._check_key_encryption_key()
         self._load()
 
@@ -132,6 +147,45 @@ class SoftwareKeystore:
             raise StartRefused(
                 f"The keystore folder {self._folder} cannot be used ({error.strerror})."
             ) from None
+
+    def _seal_again(self, next_key: bytes) -> None:
+        check = self._folder / _CHECK_NAME
+        if not check.exists():
+            # New, or not whole: what comes next tells.
+            return
+        # First: with a wrong pair nothing may be written.
+        if self._sealed_again(check, "keystore check file", next_key) is None:
+            raise StartRefused(
+                f"Neither the key-encryption key nor the next one opens the keystore "
+                f"{self._folder}. Restore the key-encryption key that belongs to it."
+            )
+        files = [*self._folder.glob("*.key"), *self._folder.glob("*.certificate"), check]
+        for path in files:
+            # A file that opens under neither stays as it is, and is reported as damaged.
+            octets = self._sealed_again(path, "sealed file", next_key)
+            if octets:
+                try:
+                    write_atomically(path, octets, replace=True)
+                except OSError as error:
+                    raise StartRefused(
+                        f"The keystore {self._folder} cannot be written ({error.strerror}); make "
+                        "room. Until then keep both key-encryption keys."
+                    ) from None
+
+    def _sealed_again(self, path: Path, what: str, next_key: bytes) -> bytes | None:
+        """Return the octets under the next key, none when they are so already, None if damaged."""
+        try:
+            octets = self._read(path, what)
+        except SealBroken:
+            return None
+        with suppress(SealBroken):
+            unseal(octets, {}, next_key)
+            return b""
+        try:
+            fields, secret = unseal(octets, {}, self._key_encryption_key)
+        except SealBroken:
+            return None
+        return seal(fields, secret, next_key)
 
     def _check_key_encryption_key(self) -> None:
         path = self._folder / _CHECK_NAME

@@ -4,7 +4,6 @@ The recipients (public keys) are enough to make a backup; the identity (the priv
 taken away from the machine, and has to be kept somewhere else too.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +34,8 @@ class Keys:
             identity = read_identities(self.identity)[0]
         else:
             identity = x25519.Identity.generate()
-            write_privately(self.identity, f"{identity}\n")
-        write_privately(
+            secret_files.write_privately(self.identity, f"{identity}\n")
+        secret_files.write_privately(
             self.recipients,
             "# Public keys (age1…), one a line: backups are encrypted to all of them.\n"
             f"{identity.to_public()}\n",
@@ -91,15 +90,3 @@ def _lines(file: Path) -> list[tuple[int, str]]:
         raise TroubleError(f"The file {file} is too long for keys. Name another one.")
     stripped = ((n, line.strip()) for n, line in enumerate(text.splitlines(), 1))
     return [(n, line) for n, line in stripped if line and not line.startswith("#")]
-
-
-def write_privately(file: Path, text: str) -> None:
-    """Write a file for its owner only, whole or not at all."""
-    draft = file.with_name(f".{file.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(descriptor)
-    draft.rename(file)

@@ -19,17 +19,19 @@ from ddt.backup.database import Server
 from ddt.errors import TroubleError
 from ddt.native import alone, start
 from ddt.native.services import manage_environment
+from ddt.rotation.journal import Journal, exclusively
 from ddt.settings import Settings
 from ddt.settings import remembered as settings_remembered
 
 PLACE = "native"
-FOLDER = "backups"
+FOLDER = retention.FOLDER
 PARTS = ("postgresql", "keystore", "secrets", "media", "gateway", "config")
 """What a restore puts into the home, in the order in which it is put there."""
 
 CRL_NUMBER_GAP = 1 << 20
 """More CRLs than were published since any backup: no number is used twice (RFC 5280, 5.2.3)."""
 
+WAIT_SECONDS = 600.0
 _SECONDS = 600
 _PUBLISH = """
 from datetime import UTC, datetime
@@ -47,6 +49,7 @@ for principal in each_namespace("publisher"):
     for authority in found:
         services_of_process().publish_crl(authority_id=authority.id, now=now)
 """
+_WORK = ".work-"
 _DERIVED = (".index", "-wal", "-shm", "-journal")
 
 
@@ -66,11 +69,8 @@ def keys_of(settings: Settings) -> keys.Keys:
     return keys.Keys(settings.secrets / keys.IDENTITY, settings.home / FOLDER / keys.RECIPIENTS)
 
 
-def make(settings: Settings, *, now: datetime, target: Path | None = None) -> Made:
-    """Back up the platform, running or not, into one encrypted file.
-
-    Raises TroubleError when there is nothing to back up, or it cannot be done.
-    """
+def check(settings: Settings) -> None:
+    """Raise TroubleError when this platform is none that can be backed up so."""
     if settings.database_url:
         raise TroubleError(
             "The database is one of your own (DATABASE_URL), perhaps with others' data in it: back "
@@ -82,18 +82,43 @@ def make(settings: Settings, *, now: datetime, target: Path | None = None) -> Ma
             f"There is no platform in {settings.home} to back up. 'ddt up' makes one, DDT_HOME "
             "names another.",
         )
+
+
+def make(settings: Settings, *, now: datetime, target: Path | None = None) -> Made:
+    """Back up the platform, running or not, into one encrypted file.
+
+    Raises TroubleError when there is nothing to back up, or it cannot be done.
+    """
+    check(settings)
     folder = settings.home / FOLDER
     secret_files.private_folder(folder)
     file = target or folder / retention.name_at(now)
     if file.exists():
         raise TroubleError(f"{file} exists already. Name another file with --out.")
+    # A database and secrets from the midst of a rotation would not fit.
+    with exclusively(settings.home, wait_seconds=WAIT_SECONDS):
+        if cut_off := Journal(settings.secrets).unfinished():
+            raise TroubleError(
+                f"The rotation of {cut_off[0]} was cut off. Finish it first: ddt rotate "
+                f"{cut_off[0]}",
+            )
+        return _make(settings, file, now)
+
+
+def _make(settings: Settings, file: Path, now: datetime) -> Made:
+    folder = settings.home / FOLDER
+    # What a backup that was killed left: dumps in the clear among it.
+    for left in folder.glob(f"{_WORK}*"):
+        shutil.rmtree(left)
+    for left in folder.glob(f"theddt-*{retention.SUFFIX}.part"):
+        left.unlink()
     files = keys_of(settings)
     new_key = files.ensure()
     recipients = keys.read_recipients(files.recipients)
     # Before the database: each signature in this part of the log has its intent in the dump.
     log = settings.home / "keystore" / "signer.log"
     log_size = log.stat().st_size if log.is_file() else 0
-    with tempfile.TemporaryDirectory(prefix=".work-", dir=folder) as work, serving(settings) as db:
+    with tempfile.TemporaryDirectory(prefix=_WORK, dir=folder) as work, serving(settings) as db:
         manifest = {"mode": PLACE, "made_at": now.isoformat(), "domain": settings.domain}
         dumps = list(_dumped(db, Path(work), manifest))
         # Keys after the database: each authority in the dump has its key in the backup.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ddt.errors import TroubleError
 
+FOLDER = "backups"
 DEFAULT = "7d 5w 12m"
 SUFFIX = ".age"
 _NAME = re.compile(r"theddt-(\d{8}T\d{6}Z)\.age")

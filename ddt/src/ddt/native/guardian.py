@@ -99,6 +99,7 @@ def main() -> int:
         import asyncio  # noqa: PLC0415  # Only the child needs these.
 
         from ddt import settings  # noqa: PLC0415
+        from ddt.native.chores import chores  # noqa: PLC0415
         from ddt.native.services import units  # noqa: PLC0415
         from ddt.native.supervisor import Supervisor  # noqa: PLC0415
 
@@ -106,7 +107,10 @@ def main() -> int:
 
         async def supervise() -> None:
             await Supervisor(
-                units(chosen), logs=chosen.logs, control_socket=chosen.control_socket
+                units(chosen),
+                logs=chosen.logs,
+                control_socket=chosen.control_socket,
+                chores=chores(chosen),
             ).run()
 
         asyncio.run(supervise())

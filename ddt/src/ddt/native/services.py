@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ddt import secret_files
 from ddt.errors import TroubleError
-from ddt.native import gateway, postgresql, postgrest
+from ddt.native import gateway, postgresql, postgrest, queue_configuration
 from ddt.native.units import (
     SIGNER_HEALTH,
     SSL_REQUEST,
@@ -29,6 +29,7 @@ from ddt.native.units import (
     touched,
     unix,
 )
+from ddt.rotation import roles
 from ddt.settings import WEAK_KEYS, Settings
 
 DATABASE = "pkakey"
@@ -88,6 +89,14 @@ def metrics_url(settings: Settings) -> str | None:
     """Return where the running platform shows its figures; None when it does not run."""
     ports = _remembered_ports(settings)
     return None if ports is None else f"http://127.0.0.1:{ports.metrics}/metrics"
+
+
+def valkey_port(settings: Settings) -> int:
+    """Return the port of the running Valkey; raises TroubleError when nothing runs."""
+    ports = _remembered_ports(settings)
+    if ports is None:
+        raise TroubleError("The platform does not run. Start it with 'ddt up'.")
+    return ports.valkey
 
 
 class _Platform:
@@ -153,15 +162,7 @@ class _Platform:
         file = self.settings.runtime / "valkey.conf"
 
         def prepare() -> None:
-            file.touch(mode=0o600)
-            password = secret_files.read(self.settings.secrets, "redis-password")
-            file.write_text(
-                f'bind 127.0.0.1\nport {port}\ndir "{self.home / "valkey"}"\n'
-                f'requirepass {password}\nappendonly yes\nappendfsync everysec\nsave ""\n'
-                # Celery's queue must not be evicted; Django's cache entries expire by themselves.
-                "maxmemory-policy noeviction\ndaemonize no\n",
-                encoding="utf-8",
-            )
+            queue_configuration.write(self.settings, port, file)
 
         return Unit(
             "valkey", [str(_binary.get_binary_path()), str(file)], ready=tcp(port),
@@ -208,14 +209,18 @@ class _Platform:
                 "--socket", str(self.signer_socket),
                 "--keystore", str(self.home / "keystore"),
                 "--kek-file", str(secrets / "keystore-kek"),
+                "--next-kek-file", str(secrets / "keystore-kek.next"),
                 "--log", str(self.home / "keystore" / "signer.log"),
                 "--database-url", _database_url(self.settings, "pkakey_signer"),
                 "--database-password-file", str(secrets / "pkakey-signer-password"),
             ],
             after=("database",), ready=unix(self.signer_socket),
             healthy=answers(self.signer_socket, SIGNER_HEALTH, b"DDS1"),
-            environment=self._plain_environment(),
+            environment=self._plain_environment(), prepare=self._settle,
         )  # fmt: skip
+
+    def _settle(self) -> None:
+        roles.settle_before_start(self.settings)
 
     def _web(self) -> Unit:
         after = ("database", "static", "signer", "valkey")
@@ -264,6 +269,7 @@ class _Platform:
                 "DJANGO_SETTINGS_MODULE": "pkakey.config.settings_worker",
                 "PKAKEY_HEARTBEAT_FILE": str(heartbeat),
             },
+            prepare=self._settle,
         )
 
     def _metrics(self) -> Unit:
@@ -348,17 +354,13 @@ class _Platform:
             after=after,
             is_task=True,
             environment=self.environment(role, is_admin=is_admin),
+            prepare=self._settle,
             needed=is_needed,
             done=done,
         )
 
     def _plain_environment(self) -> dict[str, str]:
-        """Return what every child gets: enough to find programs, and whose platform it is."""
-        names = ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH")
-        kept = {name: os.environ[name] for name in names if name in os.environ}
-        return {
-            **kept, "DDT_HOME": str(self.home), "PYTHONUNBUFFERED": "1", "TZ": "UTC",
-        }  # fmt: skip
+        return plain_environment(self.settings)
 
     def environment(self, role: str, *, is_admin: bool = False) -> dict[str, str]:
         """Return PKaKey's environment for a process of this database role."""
@@ -378,6 +380,7 @@ class _Platform:
             "PKAKEY_REDIS_PASSWORD_FILE": str(secrets / "redis-password"),
             "PKAKEY_SIGNER_SOCKET": str(self.signer_socket),
             "PKAKEY_SECRET_KEY_FILE": str(secrets / "django-secret-key"),
+            "PKAKEY_SECRET_KEY_FALLBACKS_FILE": str(secrets / "django-secret-key-fallbacks"),
             "PKAKEY_SECRETS_DIR": str(secrets),
             "PKAKEY_DOMAIN": settings.domain,
             "PKAKEY_HTTPS_PORT": str(settings.https_port),
@@ -416,6 +419,15 @@ class _Platform:
             "PESEQUEL_SECRETS_DIR": str(secrets),
             "PESEQUEL_TOKEN_ISSUERS": self.settings.portal,
         }
+
+
+def plain_environment(settings: Settings) -> dict[str, str]:
+    """Return what every child gets: enough to find programs, and whose platform it is."""
+    names = ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    return {
+        **kept, "DDT_HOME": str(settings.home), "PYTHONUNBUFFERED": "1", "TZ": "UTC",
+    }  # fmt: skip
 
 
 def manage_environment(settings: Settings) -> dict[str, str]:

@@ -18,11 +18,12 @@ from ddt.errors import TroubleError
 from ddt.native import control, gateway, postgresql, postgrest
 from ddt.native.guardian import ALREADY_RUNS
 from ddt.native.services import folders, metrics_url
-from ddt.settings import WEAK_KEYS, Settings
+from ddt.settings import BACKUP_EVERY, BACKUP_KEEP, WEAK_KEYS, Settings
 
 FREE_BYTES = 500 * 1024 * 1024  # A new cluster, the static files, and room for logs.
 START_SECONDS = 240.0
 STOP_SECONDS = 90.0
+RESTART_SECONDS = 120.0
 FIRST_PRIVILEGED_END = 1024
 POLL_SECONDS = 0.05
 
@@ -128,8 +129,10 @@ def launch(settings: Settings, *, foreground: bool) -> subprocess.Popen[bytes]:
     """Start the guardian, detached or (in the foreground) bound to this process's life."""
     log = settings.logs / "supervisor.log"
     log.touch(mode=0o600)
+    # The schedule is read from the settings again and again: a variable would stand before it.
+    kept = {k: v for k, v in os.environ.items() if k not in {BACKUP_EVERY, BACKUP_KEEP}}
     environment = {
-        **os.environ,
+        **kept,
         "DDT_HOME": str(settings.home),
         "DDT_DOMAIN": settings.domain,
         "DDT_HTTPS_PORT": str(settings.https_port),
@@ -199,6 +202,32 @@ def last_lines(file: Path, count: int) -> str:
         return "nothing was logged."
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "\n  ".join(lines[-count:]) or "nothing was logged."
+
+
+def restart(settings: Settings, service: str) -> None:
+    """Restart one service of the running platform and wait until another process is ready.
+
+    Raises TroubleError when there is no such service, or it does not come back.
+    """
+    before = status(settings)
+    if before["state"] == "stopped":
+        raise TroubleError("The platform does not run. Start it with 'ddt up'.")
+    there = {u["name"]: u for u in before["services"]}
+    if service not in there:
+        raise TroubleError(f"There is no service '{service}'. There are: {', '.join(there)}.")
+    asked = {"do": "restart", "name": service}
+    answer = control.ask(settings.control_socket, asked, timeout_seconds=RESTART_SECONDS) or {}
+    # One that waits for its next start is on its way already.
+    if "error" in answer and there[service]["state"] not in {"waiting", "restarting"}:
+        raise TroubleError(str(answer["error"]))
+    deadline = time.monotonic() + RESTART_SECONDS
+    while time.monotonic() < deadline:
+        rows = {u["name"]: u for u in status(settings)["services"]}
+        row = rows.get(service, {})
+        if row.get("state") == "ready" and row["pid"] != there[service]["pid"]:
+            return
+        time.sleep(POLL_SECONDS)
+    raise TroubleError(f"{service} is not ready again. 'ddt logs {service}' tells more.")
 
 
 def stop(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> bool:

@@ -22,7 +22,7 @@ from ddt.native.control import serve
 from ddt.native.health import CHECK_SECONDS, Health, is_suspended
 from ddt.native.launch import adopt_orphans
 from ddt.native.postgresql import launch_prefix
-from ddt.native.units import START_LINE, Unit
+from ddt.native.units import START_LINE, Chore, Unit
 
 BACK_OFF_FIRST = 0.2
 BACK_OFF_MOST = 30.0
@@ -30,6 +30,7 @@ STEADY_SECONDS = 30.0  # A service that was ready for so long has earned a quick
 LOG_BYTES = 10 * 1024 * 1024
 LOG_CHECK_SECONDS = 30.0
 PROBE_SECONDS = 0.05
+CHORE_SECONDS = 20.0
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Running:
     restarts: int = 0
     detail: str = ""
     ended_for: str = ""  # Why the supervisor itself ended it.
+    is_asked: bool = False  # Somebody wants the next restart: it is no sign of trouble.
 
     def row(self) -> dict[str, Any]:
         """Return the row of `ddt status`."""
@@ -58,10 +60,18 @@ class Running:
 class Supervisor:
     """Runs the units until it is told to stop."""
 
-    def __init__(self, units: Sequence[Unit], *, logs: Path, control_socket: Path) -> None:
+    def __init__(
+        self,
+        units: Sequence[Unit],
+        *,
+        logs: Path,
+        control_socket: Path,
+        chores: Sequence[Chore] = (),
+    ) -> None:
         self.logs = logs
         self.control_socket = control_socket
         self.units = {unit.name: Running(unit) for unit in units}
+        self.chores = [(chore, Running(chore.unit)) for chore in chores]
         self.exits: dict[int, asyncio.Future[int]] = {}
         self.stopping = asyncio.Event()
         self.changed = asyncio.Condition()
@@ -76,6 +86,7 @@ class Supervisor:
             loop.add_signal_handler(number, self.stopping.set)
         server = await serve(self.control_socket, self.answer)
         watchers = [asyncio.create_task(self._guarded(each)) for each in self.units.values()]
+        watchers += [asyncio.create_task(self._do(*chore)) for chore in self.chores]
         keeper = asyncio.create_task(self._keep_logs_small())
         await self.stopping.wait()
         keeper.cancel()
@@ -99,6 +110,7 @@ class Supervisor:
                 if running.unit.is_task or running.process is None:
                     return {"error": f"'{name}' is not a running service."}
                 running.detail = "restart asked for"
+                running.is_asked = True
                 await self._end(running)
                 return {"restarted": name}
             case _:
@@ -171,7 +183,9 @@ class Supervisor:
                 else:
                     await self._failed(running, self._words(code))
                 return
-            if ready_at is not None and time.monotonic() - ready_at >= STEADY_SECONDS:
+            was_steady = ready_at is not None and time.monotonic() - ready_at >= STEADY_SECONDS
+            if was_steady or running.is_asked:
+                running.is_asked = False
                 delay = BACK_OFF_FIRST
             running.restarts += 1
             reason = running.ended_for or self._words(code)
@@ -179,6 +193,23 @@ class Supervisor:
             self._set(running, "restarting", f"{reason}; again in {delay:.1f} s")
             await asyncio.sleep(delay)
             delay = min(delay * 2, BACK_OFF_MOST)
+
+    async def _do(self, chore: Chore, running: Running) -> None:
+        """Run the chore each time that it is due, once what it stands on is ready."""
+        await self._wait_for(chore.unit.after)
+        while True:
+            try:
+                if await asyncio.to_thread(chore.is_due):
+                    exited = self._spawn(running)
+                    code = await asyncio.shield(exited)
+                    self._forget(running)
+                    if code != 0:
+                        logging.getLogger(__name__).error(
+                            "%s: %s", chore.unit.name, self._words(code)
+                        )
+            except Exception:  # A chore's edge: the next time may go better, and this one is told.
+                logging.getLogger(__name__).exception("chore %s", chore.unit.name)
+            await asyncio.sleep(CHORE_SECONDS)
 
     async def _wait_for(self, names: Sequence[str]) -> None:
         async with self.changed:
@@ -286,7 +317,8 @@ class Supervisor:
 
     async def _stop_everything(self) -> None:
         """Stop the units, those that others stand on last."""
-        left = [u for u in self.units.values() if u.process is not None]
+        everything = [*self.units.values(), *(running for _, running in self.chores)]
+        left = [u for u in everything if u.process is not None]
         while left:
             needed = {name for u in left for name in self._foundations(u.unit)}
             top = [u for u in left if u.unit.name not in needed]

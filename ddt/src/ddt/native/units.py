@@ -46,6 +46,14 @@ class Unit:
     absent: str = ""
 
 
+@dataclass(frozen=True)
+class Chore:
+    """A task that the running platform does again and again, when `is_due` says so."""
+
+    unit: Unit
+    is_due: Callable[[], bool]
+
+
 def tcp(port: int) -> Probe:
     """Return a probe that is satisfied when somebody listens on the loopback port."""
 

@@ -1,6 +1,7 @@
 """The environment, read once: every variable with its meaning."""
 
 import re
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -51,6 +52,10 @@ class Env(BaseSettings):
     )
     signer_socket: Path = Field(description="The signer's Unix socket.")
     secret_key_file: Path = Field(description="The file with Django's secret key.")
+    secret_key_fallbacks_file: Path | None = Field(
+        default=None,
+        description="Secret keys before it, each in a line 'UNTIL KEY': they still open sessions.",
+    )
     secrets_dir: Path | None = Field(default=None, description="The folder of secret files.")
     domain: str = Field(default="theddt.localhost", description="The platform's domain.")
     https_port: int = Field(default=8443, ge=1, le=65535, description="The gateway's HTTPS port.")
@@ -157,6 +162,30 @@ class Env(BaseSettings):
                 "a secret; run `ddt init`."
             )
         return secret
+    def secret_key_fallbacks(self, now: datetime) -> list[str]:
+        """Return the secret keys before the present one that count at this moment, newest first.
+
+        Raises ValueError for a line that is not `UNTIL KEY`, UNTIL being an ISO 8601 moment.
+        """
+        file = self.secret_key_fallbacks_file
+        if file is None or not file.exists():
+            return []
+        found = []
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            until, _, key = line.partition(" ")
+            try:
+                is_over = datetime.fromisoformat(until) <= now
+            except (ValueError, TypeError):
+                is_over = None
+            if is_over is None or len(key) < MIN_SECRET_KEY_CHARACTERS:
+                # The line may be most of a key: it is not repeated.
+                raise ValueError(
+                    f"Line {number} of {file} is not 'UNTIL KEY', such as a moment with its zone "
+                    "and a secret key; remove the file, and people sign in again."
+                )
+            if not is_over:
+                found.append(key)
+        return found
 
     @cached_property
     def weak_keys(self) -> KnownCompromisedKeys:

@@ -5,6 +5,7 @@ is opened as its owner; every other process opens it as its own role.
 """
 
 import os
+from datetime import UTC, datetime
 
 from pkakey.config.databases import database
 from pkakey.config.env import Env
@@ -19,6 +20,8 @@ ENV = Env.load()
 keep_metrics(ENV)
 ACCESS_LOG = True
 SECRET_KEY = ENV.secret_key
+# What was signed under the key before stays good for as long as a session may last.
+SECRET_KEY_FALLBACKS = ENV.secret_key_fallbacks(datetime.now(UTC))
 # Read at the start: a list that cannot be read must not fail open at the first request.
 ENV.weak_keys  # noqa: B018  # Read for its errors.
 DEBUG = ENV.debug

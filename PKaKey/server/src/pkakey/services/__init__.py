@@ -15,6 +15,7 @@ from pkakey.services import (
     authority_creation,
     bootstrapping,
     callers,
+    cli_token,
     crl_publishing,
     expiry,
     gateway_certificate,
@@ -383,3 +384,11 @@ class Services:
     def bootstrap(self, *, now: datetime) -> bootstrapping.Bootstrapped:
         """Make the first start's content; whatever is there already stays as it is."""
         return bootstrapping.bootstrap(self.outside, now=now)
+
+    @use_case("rotate_cli_token")
+    def rotate_cli_token(self, *, now: datetime) -> int:
+        """Give the command on this machine another token; return how many were revoked for it.
+
+        Raises `NotFound` without a namespace or a folder of secrets; cut off, it is done again.
+        """
+        return cli_token.rotate_cli_token(self.outside, now=now)

@@ -5,11 +5,12 @@ Each step looks at what is there, so that a start that was cut off goes on where
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 from pkakey.services.authority_creation import create_authority
+from pkakey.services.cli_token import FILE, write_cli_token
 from pkakey.services.crl_publishing import publish_due_crls
 from pkakey.services.errors import Unauthenticated
 from pkakey.services.gateway_certificate import renew_gateway_certificate
@@ -25,7 +26,7 @@ from pkakey.services.outside import Outside
 from pkakey.services.people import ONE_TIME_PASSWORD_BYTES, create_user
 from pkakey.services.principals import PERMISSIONS, Principal
 from pkakey.services.secret_files import write_file
-from pkakey.services.tokens import authenticate_token, create_token
+from pkakey.services.tokens import authenticate_token
 from pkakey.store.accounts.models import User
 from pkakey.store.authorities.models import Authority
 from pkakey.store.context import acting_as
@@ -35,7 +36,6 @@ ROOT = "theDDT Root CA"
 ISSUING = "theDDT Issuing CA"
 ADMIN = "admin"
 ADMIN_ROLES = ["pki-admin", "content-editor"]
-CLI_TOKEN_LIFE = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,7 @@ def _ensure_cli_token(outside: Outside, principal: Principal, now: datetime) -> 
     """Write a token for the command on this machine, unless the one in the file still holds."""
     if outside.secrets_dir is None:
         return False
-    file = outside.secrets_dir / "cli-token"
+    file = outside.secrets_dir / FILE
     if file.exists():
         try:
             known = authenticate_token(file.read_text().strip(), now)
@@ -143,12 +143,5 @@ def _ensure_cli_token(outside: Outside, principal: Principal, now: datetime) -> 
             # A version that knows new permissions gets them.
             if known.scopes >= PERMISSIONS.keys():
                 return False
-    token = create_token(
-        principal=principal,
-        name="ddt on this machine",
-        scopes=PERMISSIONS,
-        expires_at=now + CLI_TOKEN_LIFE,
-        now=now,
-    )
-    write_file(file, f"{token.token}\n".encode())
+    write_cli_token(file, principal, now=now)
     return True

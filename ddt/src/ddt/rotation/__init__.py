@@ -1,0 +1,1 @@
+"""Another value for a secret of the running platform: nothing lost, whole or to be finished."""
