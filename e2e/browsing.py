@@ -25,7 +25,7 @@ def chromium(platform: Platform) -> Iterator[Browser]:
             pytest.fail("CI must have Chromium for the browser tests: apt-get install chromium")
         pytest.skip("there is no Chromium on PATH: apt-get install chromium")
     certificate = x509.load_pem_x509_certificate(
-        (platform.home / "gateway" / "tls" / "tls.crt").read_bytes()
+        (platform.home / "gateway" / "tls" / "tls.pem").read_bytes()
     )
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     pin = base64.b64encode(hashlib.sha256(key).digest()).decode()

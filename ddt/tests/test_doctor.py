@@ -61,7 +61,7 @@ def with_certificate(home: Path, begin: datetime) -> Settings:
     )  # fmt: skip
     chosen = Settings(home)
     chosen.tls.mkdir(parents=True)
-    (chosen.tls / "tls.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (chosen.tls / "tls.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
     return chosen
 
 
@@ -83,7 +83,7 @@ def test_without_a_certificate_there_is_nothing_to_compare_with(tmp_path: Path) 
 
 def test_a_damaged_certificate_is_told_and_the_other_checks_go_on(tmp_path: Path) -> None:
     chosen = with_certificate(tmp_path, NOW)
-    (chosen.tls / "tls.crt").write_text("no certificate")
+    (chosen.tls / "tls.pem").write_text("no certificate")
     rows = {row["name"]: row for row in doctor.examine(chosen)}
     assert not rows["clock"]["ok"]
     assert "failed" in rows["clock"]["detail"]

@@ -42,7 +42,7 @@ def test_the_gateways_certificate_is_ours_and_names_every_host(stack: Stack) -> 
     # The client checks chain and name: each answer is the proof.
     for name in ("", "keycloak", "auth", "api", "pgadmin", "pkakey", "flows"):
         stack.ask(name)
-    shown = stack.inside("quewall_traefik", "cat", "/etc/traefik/dynamic/tls.crt")
+    shown = stack.inside("quewall_traefik", "cat", "/etc/traefik/dynamic/tls.pem")
     names = (
         x509.load_pem_x509_certificate(shown.encode())
         .extensions.get_extension_for_class(x509.SubjectAlternativeName)

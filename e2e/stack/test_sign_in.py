@@ -26,7 +26,7 @@ def browser(stack: Stack) -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail("CI must have Chromium for the browser tests: apt-get install chromium")
         pytest.skip("there is no Chromium on PATH: apt-get install chromium")
-    shown = stack.inside("quewall_traefik", "cat", "/etc/traefik/dynamic/tls.crt").encode()
+    shown = stack.inside("quewall_traefik", "cat", "/etc/traefik/dynamic/tls.pem").encode()
     key = x509.load_pem_x509_certificate(shown).public_key()
     octets = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     pin = base64.b64encode(hashlib.sha256(octets).digest()).decode()

@@ -123,7 +123,7 @@ def _services(settings: Settings) -> str:
 
 
 def _certificate(settings: Settings) -> str:
-    file = settings.tls / "tls.crt"
+    file = settings.tls / "tls.pem"
     if not file.is_file():
         raise TroubleError("The gateway has no certificate yet. 'ddt up' makes it.")
     certificate = x509.load_pem_x509_certificate(file.read_bytes())
@@ -153,7 +153,7 @@ def _clock(settings: Settings) -> str:
 
 def clock(settings: Settings, now: datetime) -> str:
     """Compare the clock with what has happened already: a clock that went back breaks validity."""
-    file = settings.tls / "tls.crt"
+    file = settings.tls / "tls.pem"
     if file.is_file():
         begin = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_before_utc
         if now < begin:

@@ -35,15 +35,15 @@ def test_the_first_start_makes_what_a_platform_needs(
     started: Any, services: Any, outside: Any
 ) -> None:
     made = files(outside)
-    assert set(made) == {"tls.crt", "tls.key", "root.pem", "admin-password", "cli-token"}
-    for path in (outside.gateway_tls_dir / "tls.key", outside.secrets_dir / "cli-token"):
+    assert set(made) == {"tls.pem", "root.pem", "admin-password", "cli-token"}
+    for path in (outside.gateway_tls_dir / "tls.pem", outside.secrets_dir / "cli-token"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     tls = outside.gateway_tls_dir
     done = subprocess.run(
         [
             *("openssl", "verify", "-x509_strict", "-purpose", "sslserver"),
             *("-verify_hostname", "pkakey.theddt.localhost"),
-            *("-CAfile", tls / "root.pem", "-untrusted", tls / "tls.crt", tls / "tls.crt"),
+            *("-CAfile", tls / "root.pem", "-untrusted", tls / "tls.pem", tls / "tls.pem"),
         ],
         capture_output=True,
         text=True,
@@ -112,7 +112,7 @@ def test_a_start_without_a_signer_says_so_and_the_next_one_finishes(
 def test_the_gateways_certificate_is_renewed_in_its_last_third(
     started: Any, services: Any, outside: Any, now: Any
 ) -> None:
-    file = outside.gateway_tls_dir / "tls.crt"
+    file = outside.gateway_tls_dir / "tls.pem"
     first = x509.load_pem_x509_certificate(file.read_bytes())
     life = first.not_valid_after_utc - first.not_valid_before_utc
     assert not services.renew_gateway_certificate(now=now + life / 2)
@@ -122,7 +122,7 @@ def test_the_gateways_certificate_is_renewed_in_its_last_third(
     assert not services.renew_gateway_certificate(now=now + life * 0.68)
 
 
-@pytest.mark.parametrize("damaged", ["tls.crt", "tls.key", "root.pem"])
+@pytest.mark.parametrize("damaged", ["tls.pem", "root.pem"])
 def test_a_damaged_or_missing_gateway_file_is_made_good(
     started: Any, services: Any, outside: Any, now: Any, damaged: str
 ) -> None:

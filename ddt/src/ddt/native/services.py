@@ -193,7 +193,7 @@ class _Platform:
         )  # fmt: skip
 
     def _bootstrap_task(self) -> Unit:
-        certificate = self.settings.tls / "tls.crt"
+        certificate = self.settings.tls / "tls.pem"
         return self._task(
             "bootstrap", ("database", "data", "signer", "valkey"),
             ["-m", "pkakey.config.manage", "bootstrap"], role="worker", is_admin=True,

@@ -162,6 +162,7 @@ class Env(BaseSettings):
                 "a secret; run `ddt init`."
             )
         return secret
+
     def secret_key_fallbacks(self, now: datetime) -> list[str]:
         """Return the secret keys before the present one that count at this moment, newest first.
 

@@ -30,14 +30,17 @@ from pkakey.store.context import acting_as
 logger = logging.getLogger(__name__)
 
 PROFILE = "tls-server"
+FILE = "tls.pem"
 
 
 def renew_gateway_certificate(outside: Outside, *, now: datetime) -> bool:
     """Write a new certificate when there is no good one or two thirds of its life have passed.
 
-    Writes `tls.key`, `tls.crt` (the certificate and its issuers, without the root) and
-    `root.pem` into the gateway's folder. Returns whether it wrote. Without such a folder, or
-    before the first start has made the authorities, there is nothing to do.
+    Writes `root.pem` and `tls.pem` (the private key, the certificate and its issuers, without the
+    root) into the gateway's folder. Key and certificate are one file, which the gateway reads as
+    both: in two, it may read the new one of the first and the old one of the second, and then
+    answers nobody. Returns whether it wrote. Without such a folder, or before the first start has
+    made the authorities, there is nothing to do.
     """
     folder = outside.gateway_tls_dir
     principal = next((p for p in each_namespace("gateway") if p.namespace == DEFAULT), None)
@@ -65,13 +68,11 @@ def renew_gateway_certificate(outside: Outside, *, now: datetime) -> bool:
         now=now,
         source="gateway",
     )
-    # The certificate last: the gateway loads the pair anew when it changes.
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    certificates = "".join([issued.pem, *issued.chain[:-1]]).encode()
+    # The root first: the gateway's file changes only once all the rest is there.
     write_file(folder / "root.pem", root.encode(), mode=0o644)
-    write_file(
-        folder / "tls.key",
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-    )
-    write_file(folder / "tls.crt", "".join([issued.pem, *issued.chain[:-1]]).encode(), mode=0o644)
+    write_file(folder / FILE, private + certificates)
     _tell(principal, issued, present, now)
     return True
 
@@ -84,8 +85,9 @@ def gateway_names(domain: str) -> list[str]:
 def _present(folder: Path, root: str) -> x509.Certificate | None:
     """Return the certificate in use if its key fits and it comes from the present root."""
     try:
-        certificate = x509.load_pem_x509_certificate((folder / "tls.crt").read_bytes())
-        key = load_pem_private_key((folder / "tls.key").read_bytes(), None)
+        pair = (folder / FILE).read_bytes()
+        certificate = x509.load_pem_x509_certificate(pair)
+        key = load_pem_private_key(pair, None)
         same_root = (folder / "root.pem").read_text() == root
     except (OSError, ValueError):
         return None

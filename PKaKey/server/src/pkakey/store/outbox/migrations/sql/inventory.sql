@@ -5,12 +5,14 @@ ALTER TABLE outbox_event ADD COLUMN audit_entry_id bigint;
 ALTER TABLE outbox_event ADD COLUMN inventory_batch bigint;
 CREATE INDEX outbox_not_in_inventory ON outbox_event (number) WHERE inventory_batch IS NULL;
 
--- The newest batch whose events are marked. One row; no namespace, so no row-level security.
+-- The newest batch whose events are marked. One row, of no namespace: only the relay sees it.
 CREATE TABLE outbox_inventory (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
     batch bigint NOT NULL DEFAULT 0
 );
 INSERT INTO outbox_inventory DEFAULT VALUES;
+ALTER TABLE outbox_inventory ENABLE ROW LEVEL SECURITY;
+ALTER TABLE outbox_inventory FORCE ROW LEVEL SECURITY;
 
 -- Only the owner of a function replaces it.
 GRANT CREATE ON SCHEMA pki TO pkakey_functions;
@@ -156,6 +158,7 @@ BEGIN
 END $$;
 CREATE POLICY relay_marks ON outbox_event FOR UPDATE TO pkakey_relay USING (true);
 GRANT UPDATE (inventory_batch) ON outbox_event TO pkakey_relay;
+CREATE POLICY relay ON outbox_inventory TO pkakey_relay USING (true);
 GRANT SELECT, UPDATE ON outbox_inventory TO pkakey_relay;
 REVOKE CREATE ON SCHEMA pki FROM pkakey_relay;
 
