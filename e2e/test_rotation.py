@@ -23,6 +23,13 @@ from e2e.native_platform import DDT, Platform, make_csr, openssl
 
 pytestmark = pytest.mark.platform
 
+DATABASES = {
+    "postgres": "postgres",
+    "authenticator": "pesequel",
+    "inventory_writer": "pesequel",
+    "pgadmin": "pesequel",
+}
+
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
@@ -60,7 +67,7 @@ def services(platform: Platform) -> dict[str, object]:
 def may_sign_in(platform: Platform, role: str, password: str) -> bool:
     address = postgresql.url(
         Settings(platform.home).runtime, user=role, password=password,
-        database="postgres" if role == "postgres" else "pkakey",
+        database=DATABASES.get(role, "pkakey"),
     )  # fmt: skip
     try:
         psycopg.connect(address).close()

@@ -27,6 +27,9 @@ ROLES = {
     "pkakey-worker-password": "pkakey_worker",
     "pkakey-status-password": "pkakey_status",
     "pkakey-signer-password": "pkakey_signer",
+    "pesequel-authenticator-password": "authenticator",
+    "pesequel-relay-password": "inventory_writer",
+    "pesequel-pgadmin-password": "pgadmin",
 }
 
 
