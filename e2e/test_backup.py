@@ -77,6 +77,7 @@ def backup(own: Platform) -> Path:
     """A backup that was made while the platform ran."""
     answer = json.loads(own.ddt("backup", "--json").stdout)
     assert answer["rows"]["pkakey"] > 0
+    assert answer["rows"]["koolflows"] > 0
     return Path(answer["file"])
 
 

@@ -19,7 +19,10 @@ from e2e.native_platform import DDT, Platform
 
 pytestmark = pytest.mark.platform
 
-SERVICES = ["signer", "web", "status", "worker", "beat", "valkey", "traefik", "postgresql"]
+SERVICES = [
+    "signer", "web", "status", "worker", "beat", "valkey", "traefik", "postgresql", "flows",
+    "flows-worker",
+]  # fmt: skip
 
 
 class Load:
@@ -116,7 +119,7 @@ def test_a_killed_child_comes_back_and_nothing_is_lost(platform: Platform, name:
     assert_every_signature_has_a_record(platform)
 
 
-@pytest.mark.parametrize("name", ["web", "signer", "worker"])
+@pytest.mark.parametrize("name", ["web", "signer", "worker", "flows"])
 def test_a_hanging_child_is_told_of_and_replaced(platform: Platform, name: str) -> None:
     wait_until_ready(platform)
     before = service(platform, name)

@@ -28,6 +28,9 @@ DATABASES = {
     "authenticator": "pesequel",
     "inventory_writer": "pesequel",
     "pgadmin": "pesequel",
+    "koolflows_owner": "koolflows",
+    "koolflows_web": "koolflows",
+    "koolflows_worker": "koolflows",
 }
 
 

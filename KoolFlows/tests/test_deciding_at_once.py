@@ -115,7 +115,7 @@ def test_who_lost_the_role_meanwhile_decides_nothing(shipped: Any, roles: tuple[
     )
     with pytest.raises(NotPermitted) as refusal:
         shipped.decide(process, "approve", by="otto", roles=roles)
-    assert refusal.value.code == "task.role"
+    assert refusal.value.code == ("permission.denied" if roles == ("db-admin",) else "task.role")
     assert shipped.task(process) is not None
 
 

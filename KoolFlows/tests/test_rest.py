@@ -338,3 +338,27 @@ def test_the_openapi_document_names_every_address(api: API) -> None:
     for item in document["paths"].values():
         for operation in item.values():
             assert {"401", "403"} <= set(operation["responses"])
+
+
+def test_a_scope_narrows_what_a_persons_roles_permit(api: API, rita: str) -> None:
+    started = api.post("processes/", {"diagram": KEY, "data": REQUEST}, rita)
+    assert started.status_code == 201
+    reader = api.token("oona", "pki-officer", scope="openid flows:read")
+    (task,) = api.get("tasks/", reader).json()["results"]
+    refused = api.post(f"tasks/{task['id']}/decision/", {"values": {"approved": True}}, reader)
+    assert refused.status_code == 403
+    assert refused.json()["code"] == "permission.denied"
+    assert api.post("processes/", {"diagram": KEY, "data": REQUEST}, reader).status_code == 403
+
+
+def test_a_program_may_what_its_scopes_say_and_decides_nothing(api: API, rita: str) -> None:
+    api.post("processes/", {"diagram": KEY, "data": REQUEST}, rita)
+    program = api.token("token:1", scope="flows:read flows:decide")
+    (found,) = api.get("processes/", program).json()["results"]
+    (task,) = api.get(f"processes/{found['id']}/tasks/", program).json()["results"]
+    values = {"values": {"approved": True, "reason": "by myself"}}
+    assert api.post(f"tasks/{task['id']}/decision/", values, program).status_code == 403
+    # Roles in such a token count for nothing: no person stands behind it.
+    forged = api.token("token:1", "pki-officer", scope="flows:read flows:decide")
+    assert api.post(f"tasks/{task['id']}/decision/", values, forged).status_code == 403
+    assert api.get("processes/", api.token("token:1")).status_code == 403

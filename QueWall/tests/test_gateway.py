@@ -25,6 +25,7 @@ from ddt.settings import Settings
 
 DOMAIN = "pki.localhost"
 HOST = f"pkakey.{DOMAIN}"
+FLOWS = f"flows.{DOMAIN}"
 ADMIN_COOKIE = "session=admin"
 
 
@@ -56,6 +57,10 @@ class Echo(BaseHTTPRequestHandler):
 
 class StatusEcho(Echo):
     name = "status"
+
+
+class FlowsEcho(Echo):
+    name = "flows"
 
 
 def serve(handler: type[Echo]) -> ThreadingHTTPServer:
@@ -168,7 +173,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     settings.logs.mkdir()
     write_certificate(settings.tls)
     web, status, data = serve(Echo), serve(StatusEcho), serve(StatusEcho)
-    ports = gateway.BackEnds(web.server_port, status.server_port, data.server_port, free_port())
+    flows = serve(FlowsEcho)
+    ports = gateway.BackEnds(
+        web.server_port, status.server_port, data.server_port, flows.server_port, free_port()
+    )
     static = gateway.write_configuration(settings, ports)
     with (home / "log").open("wb") as log:
         traefik = subprocess.Popen(
@@ -191,7 +199,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     finally:
         traefik.terminate()
         traefik.wait(20)
-        for server in (web, status, data):
+        for server in (web, status, data, flows):
             server.shutdown()
             server.server_close()
         shutil.rmtree(home)
@@ -291,6 +299,34 @@ def test_the_dashboard_opens_for_an_admin(running: Gateway) -> None:
 @pytest.mark.parametrize("path", ["/internal/forward-auth/admin", "/internal/", "/internal/x"])
 def test_what_only_the_gateway_may_ask_is_closed(running: Gateway, path: str) -> None:
     assert running.ask(path, headers={"Cookie": ADMIN_COOKIE}).status == 403
+
+
+def test_the_workflow_service_gets_its_tokens_and_nobodys_cookies(running: Gateway) -> None:
+    answer = running.ask(
+        "/api/v1/tasks/", host=FLOWS, headers={"Authorization": "Bearer x", "Cookie": "a=b"}
+    )
+    assert answer.echo["by"] == "flows"
+    assert answer.seen["HTTP_AUTHORIZATION"] == "Bearer x"
+    assert "HTTP_COOKIE" not in answer.seen
+
+
+@pytest.mark.parametrize("path", ["/internal/", "/internal/x", "//internal/x", "/metrics"])
+def test_what_is_internal_to_the_workflow_service_is_closed(running: Gateway, path: str) -> None:
+    assert running.ask(path, host=FLOWS).status == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/internal/flows/issue/", "/x/../internal/flows/issue/", "//internal/flows/issue/",
+     "/%69nternal/flows/issue/"],
+)  # fmt: skip
+def test_what_the_workflow_service_asks_of_pkakey_is_on_no_route(
+    running: Gateway, path: str
+) -> None:
+    sent = {"Authorization": "Bearer guessed", "Idempotency-Key": "x"}
+    for host in (HOST, FLOWS, DOMAIN):
+        answer = running.ask(path, host=host, method="POST", headers=sent, body=b"{}")
+        assert answer.status in {403, 404, 405} or "by" not in json.loads(answer.body)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "pkakey.evil.example", "127.0.0.1", "pkakey"])

@@ -47,7 +47,7 @@ def test_a_stopped_platform_has_a_status_of_the_same_shape(tmp_path: Path) -> No
     assert result.returncode == 1
     assert answer["state"] == "stopped"
     assert set(answer) == {"state", "services", "urls"}
-    assert set(answer["urls"]) == {"portal", "api", "crl", "ocsp", "data"}
+    assert set(answer["urls"]) == {"portal", "api", "crl", "ocsp", "data", "flows"}
 
 
 def test_down_of_a_stopped_platform_is_no_failure(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from ddt.native.services import Ports, _Platform
+from ddt.native.ports import Ports
+from ddt.native.services import _Platform
 from ddt.settings import Settings
 
 from ddt import secret_files

@@ -10,7 +10,7 @@ import typer
 
 from ddt import output, secret_files, settings
 from ddt.errors import TroubleError
-from ddt.native.services import manage_environment
+from ddt.native import environments
 
 _SECONDS = 60
 db_app = typer.Typer(
@@ -44,7 +44,7 @@ def new_schema(
             "underscores, a letter first.",
         )
     chosen = settings.load()
-    environment = manage_environment(chosen)
+    environment = environments.of_manage(chosen)
     password = chosen.secrets / f"team-{team.replace('_', '-')}-password"
     is_new = not password.exists()
     if is_new:

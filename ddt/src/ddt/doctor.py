@@ -15,8 +15,7 @@ from cryptography import x509
 from ddt import secret_files
 from ddt.backup import schedule
 from ddt.errors import TroubleError
-from ddt.native import gateway, postgresql, start
-from ddt.native.services import manage_environment
+from ddt.native import environments, gateway, postgresql, start
 from ddt.rotation.journal import Journal
 from ddt.settings import Settings
 
@@ -195,7 +194,7 @@ def _signer_log(settings: Settings) -> str:
     result = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "pkakey.config.manage", "compare_signer_log", os.fspath(log)],
         check=False, capture_output=True, text=True, timeout=_SECONDS,
-        env=manage_environment(settings),
+        env=environments.of_manage(settings),
     )  # fmt: skip
     if result.returncode != 0:
         said = (result.stderr.strip().splitlines() or ["no reason was given"])[-1]

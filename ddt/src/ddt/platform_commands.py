@@ -17,8 +17,7 @@ from ddt import doctor as examination
 from ddt import output, settings
 from ddt.containers import commands as containers
 from ddt.errors import TroubleError
-from ddt.native import start
-from ddt.native.services import manage_environment
+from ddt.native import environments, start
 from ddt.rotation.rotate import Rotation
 from ddt.settings import Settings
 
@@ -219,7 +218,7 @@ def doctor(*, docker: Docker = False, as_json: Json = False) -> None:
 def manage(context: typer.Context) -> None:
     """Run one of PKaKey's own management commands on the running platform."""
     chosen = settings.load()
-    environment = manage_environment(chosen)
+    environment = environments.of_manage(chosen)
     os.execve(  # noqa: S606
         sys.executable, [sys.executable, "-m", "pkakey.config.manage", *context.args], environment
     )
@@ -243,6 +242,7 @@ def _closing_table(chosen: Settings, took: float) -> None:
         "REST API": f"{chosen.portal}/api/v1/docs/",
         "CRL, OCSP, CA": f"{chosen.plain}/crl/…  /ocsp  /ca/…",
         "Data API": f"{chosen.data}/",
+        "Approvals": f"{chosen.flows}/",
         "Gateway": f"{chosen.gateway}/dashboard/",
         "State": str(chosen.home),
     }

@@ -21,6 +21,11 @@ ADDED = (
     "pesequel-authenticator-password",
     "pesequel-relay-password",
     "pesequel-pgadmin-password",
+    "koolflows-owner-password",
+    "koolflows-web-password",
+    "koolflows-worker-password",
+    "koolflows-secret-key",
+    "koolflows-service-key",
 )
 NAMES = (*PASSWORDS, *ADDED, "django-secret-key", "keystore-kek")
 TOKEN_KEY = "token-signing-key"  # noqa: S105  # A file's name.

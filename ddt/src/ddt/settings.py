@@ -70,6 +70,11 @@ class Settings:
         return f"https://api.{self.domain}{self._port(self.https_port, 443)}"
 
     @property
+    def flows(self) -> str:
+        """The address of the workflow service."""
+        return f"https://flows.{self.domain}{self._port(self.https_port, 443)}"
+
+    @property
     def plain(self) -> str:
         """The plain HTTP address under which CRL, OCSP and CA certificates are served."""
         return f"http://{self.host}{self._port(self.http_port, 80)}"

@@ -50,6 +50,9 @@ class Env(BaseSettings):
     smtp_url: str = Field(default="", description="The mail server: smtp://host:port.")
     mail_from: str = Field(default="theddt@localhost", description="Whom mails come from.")
     mail_to: str = Field(default="", description="Whom notices go to, separated by spaces.")
+    heartbeat_file: Path | None = Field(
+        default=None, description="What the worker touches while it lives."
+    )
     diagrams_dir: Path | None = Field(
         default=None, description="The folder of the shipped diagrams, unless beside the package."
     )

@@ -3,7 +3,7 @@
 Only services and selectors open transactions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -148,6 +148,6 @@ class Services:
         """Fire the timers that are due; return how many processes moved."""
         return timing.fire_due(now=now, notifies=self.outside.notifies)
 
-    def do_due_jobs(self, *, now: datetime) -> int:
-        """Do the service tasks that are due; return how many were done or refused."""
-        return working.do_due_jobs(self.outside, now=now)
+    def do_due_jobs(self, *, now: datetime, beat: Callable[[], None] = lambda: None) -> int:
+        """Do the service tasks that are due, with a beat before each; return how many were done."""
+        return working.do_due_jobs(self.outside, now=now, beat=beat)

@@ -8,7 +8,7 @@ from uuid import UUID
 from koolflows.engine.forms import check_values
 from koolflows.services.moving import load, with_retries
 from koolflows.services.saving import COMPLETED, OPEN, Move, excluded, save
-from koolflows.store.context import Principal, acting_as
+from koolflows.store.context import Principal, acting_as, require
 from koolflows.store.errors import Conflict, NotFound, NotPermitted
 from koolflows.store.history.models import Entry
 from koolflows.store.tasks.models import HumanTask
@@ -29,6 +29,7 @@ def decide(
     Raises `NotFound`, `NotPermitted`, `ValuesRefused`, `StepFailed`, and `Conflict` when somebody
     decided first (`task.not-open`).
     """
+    require(principal, "flows:decide")
 
     def act() -> UUID:
         task = _open(task_id)
@@ -67,6 +68,7 @@ def decide(
 
 def claim(*, principal: Principal, task_id: UUID, now: datetime) -> None:
     """Take a task for oneself; raises `Conflict("task.claimed")` when somebody else has it."""
+    require(principal, "flows:decide")
     with acting_as(principal):
         task = _open(task_id)
         _require_role(task, principal)
@@ -86,6 +88,7 @@ def delegate(
 
     Who has the task may do it, and an operator. Raises `NotFound`, `NotPermitted`, `Conflict`.
     """
+    require(principal, "flows:decide")
     with acting_as(principal):
         task = _open(task_id)
         is_holder = task.assignee in {None, principal.subject} and bool(

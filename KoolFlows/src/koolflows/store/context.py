@@ -23,24 +23,43 @@ ROLES_FOR: Final[Mapping[str, frozenset[str]]] = {
     "flows:read": frozenset({"pki-admin", "pki-officer", "pki-auditor", "pki-requester"}),
     "flows:read-all": frozenset({"pki-admin", "pki-officer", "pki-auditor"}),
     "flows:message": frozenset({"pki-admin", "pki-officer"}),
+    # Which task is decided by whom, its diagram says.
+    "flows:decide": frozenset({"pki-admin", "pki-officer", "pki-auditor", "pki-requester"}),
 }
 """The one table of permissions and the roles that hold them."""
+
+SCOPE_FOR: Final[Mapping[str, str]] = {
+    permission: "flows:read" if permission == "flows:read-all" else permission
+    for permission in ROLES_FOR
+}
+"""The scope that a token with any of ours must have for a permission."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who acts, in which namespace, with which roles: what the token of this request says."""
+    """Who acts, in which namespace, with which roles: what the token of this request says.
+
+    `scopes` are those of ours that the token has. They narrow a person's roles; a program, whose
+    token has no roles, may what its scopes say.
+    """
 
     subject: str
     name: str
     namespace: str
     roles: frozenset[str] = field(default_factory=frozenset)
+    scopes: frozenset[str] = field(default_factory=frozenset)
+    is_program: bool = False
     request_id: str = ""
     is_system: bool = False
 
     def can(self, permission: str) -> bool:
         """Return whether this principal holds the permission in its namespace."""
-        return self.is_system or bool(self.roles & ROLES_FOR[permission])
+        if self.is_system:
+            return True
+        has_scope = SCOPE_FOR[permission] in self.scopes
+        if self.is_program:
+            return has_scope
+        return bool(self.roles & ROLES_FOR[permission]) and (has_scope or not self.scopes)
 
 
 def system(namespace: str, name: str = "KoolFlows", request_id: str = "") -> Principal:

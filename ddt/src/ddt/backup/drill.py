@@ -12,8 +12,7 @@ from typing import Any
 from ddt.backup import native, verification
 from ddt.backup.database import Server
 from ddt.errors import TroubleError
-from ddt.native import alone
-from ddt.native.services import manage_environment
+from ddt.native import alone, environments
 from ddt.settings import Settings
 
 _SECONDS = 3600
@@ -77,7 +76,7 @@ def _compare_log(settings: Settings) -> str:
     result = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "pkakey.config.manage", "compare_signer_log", os.fspath(log)],
         check=False, capture_output=True, text=True, timeout=_SECONDS,
-        env=manage_environment(settings),
+        env=environments.of_manage(settings),
     )  # fmt: skip
     if result.returncode != 0:
         raise TroubleError((result.stderr.strip().splitlines() or ["No reason was given."])[-1])

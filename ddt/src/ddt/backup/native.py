@@ -17,8 +17,7 @@ from ddt.backup import archive, keys, retention
 from ddt.backup.archive import Member
 from ddt.backup.database import Server
 from ddt.errors import TroubleError
-from ddt.native import alone, start
-from ddt.native.services import manage_environment
+from ddt.native import alone, environments, start
 from ddt.rotation.journal import Journal, exclusively
 from ddt.settings import Settings
 from ddt.settings import remembered as settings_remembered
@@ -221,7 +220,7 @@ def publish(settings: Settings) -> None:
     """Let the running signer sign a new CRL of each authority: its key works, its number rises."""
     result = subprocess.run(  # noqa: S603
         [sys.executable, "-c", _PUBLISH], check=False, capture_output=True, text=True,
-        env=manage_environment(settings), timeout=_SECONDS,
+        env=environments.of_manage(settings), timeout=_SECONDS,
     )  # fmt: skip
     if result.returncode != 0:
         said = (result.stderr.strip().splitlines() or ["no reason was given"])[-1]

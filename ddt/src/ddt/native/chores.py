@@ -4,7 +4,7 @@ import signal
 import sys
 
 from ddt.backup.schedule import Timer
-from ddt.native.services import plain_environment
+from ddt.native import environments
 from ddt.native.units import Chore, Unit
 from ddt.settings import Settings, load
 
@@ -18,7 +18,7 @@ def chores(settings: Settings) -> list[Chore]:
         [sys.executable, "-m", "ddt", "backup", "--scheduled"],
         after=("postgresql", "bootstrap"),
         is_task=True,
-        environment={**plain_environment(settings), "COLUMNS": "160"},
+        environment={**environments.plain(settings), "COLUMNS": "160"},
         stop_signal=signal.SIGINT,  # It then takes away what is half made.
     )
     return [Chore(backup, Timer(load).is_due)]

@@ -21,6 +21,7 @@ class BackEnds:
     web: int
     status: int
     data: int
+    flows: int
     internal: int
 
 
@@ -56,6 +57,7 @@ def write_configuration(
         "WEB_URL": f"http://127.0.0.1:{ports.web}",
         "STATUS_URL": f"http://127.0.0.1:{ports.status}",
         "DATA_URL": f"http://127.0.0.1:{ports.data}",
+        "FLOWS_URL": f"http://127.0.0.1:{ports.flows}",
         "DYNAMIC_FOLDER": _quoted(settings.tls),
         "TLS_FOLDER": _quoted(settings.tls),
         "ACCESS_LOG": _quoted(settings.logs / "access.log"),

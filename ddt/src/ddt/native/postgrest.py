@@ -90,10 +90,7 @@ def write_configuration(
 
 def write_keys(settings: Settings) -> Path:
     """Write the public keys of PKaKey's tokens where PostgREST reads them; return the file."""
-    file = settings.home / "postgrest" / "jwks.json"
-    secret = secret_files.read(settings.secrets, secret_files.TOKEN_KEY)
-    file.write_text(token_keys.jwk_set(secret), encoding="ascii")
-    return file
+    return token_keys.write(settings, settings.home / "postgrest" / "jwks.json")
 
 
 def _place(settings: Settings) -> Path:

@@ -1,23 +1,18 @@
 """The platform's processes in their order: what runs, after what, with which environment."""
 
-import hashlib
-import json
 import os
 import shutil
 import signal
-import socket
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from importlib.metadata import distributions
-from itertools import chain
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from ddt import secret_files
-from ddt.errors import TroubleError
-from ddt.native import gateway, postgresql, postgrest, queue_configuration
+from ddt.native import gateway, postgresql, postgrest, queue_configuration, token_keys
+from ddt.native.environments import DATA_DATABASE, Environments, database_url, plain
+from ddt.native.ports import Ports
+from ddt.native.stamps import Stamps
 from ddt.native.units import (
     SIGNER_HEALTH,
     SSL_REQUEST,
@@ -30,16 +25,12 @@ from ddt.native.units import (
     unix,
 )
 from ddt.rotation import roles
-from ddt.settings import WEAK_KEYS, Settings
+from ddt.settings import Settings
 
-DATABASE = "pkakey"
-DATA_DATABASE = "pesequel"
-_PORTS = "ports.json"
-_METRICS = "metrics"
 FEWEST_WORKERS = 2
 MOST_WORKERS = 4
-SOURCES = [Path(__file__).parents[4] / name for name in ("PKaKey", "PeSequel")]
 _HEARTBEAT_SECONDS = 20.0  # They beat every two seconds.
+_FLOWS_HEARTBEAT_SECONDS = 90.0  # It beats between service tasks, each of which may take long.
 _DATABASE_TASK = """
 import os
 os.environ["PKAKEY_MIGRATING"] = "1"
@@ -49,15 +40,24 @@ from django.core.management import call_command
 call_command("prepare_database")
 call_command("migrate", interactive=False, verbosity=1)
 """
+_FLOWS_TASK = """
+import os
+os.environ["KOOLFLOWS_MIGRATING"] = "1"
+import django
+django.setup()
+from django.core.management import call_command
+call_command("prepare_database")
+call_command("migrate", interactive=False, verbosity=1)
+call_command("deploy_shipped")
+"""
 
 
 def units(settings: Settings) -> list[Unit]:
     """Return every unit of the native platform, foundations first."""
-    ports = Ports(*(_free_port() for _ in range(7)))
-    # For `ddt manage`, which speaks to the running servers.
-    (settings.runtime / _PORTS).write_text(json.dumps(asdict(ports)), encoding="ascii")
+    ports = Ports.free()
+    ports.remember(settings)
     # Another version may count other things; nobody counts at this moment.
-    shutil.rmtree(settings.home / _METRICS, ignore_errors=True)
+    shutil.rmtree(Environments(settings, ports).metrics_folder, ignore_errors=True)
     return _Platform(settings, ports).units()
 
 
@@ -66,37 +66,10 @@ def folders(settings: Settings) -> None:
     for folder in (
         settings.home, settings.secrets, settings.logs, settings.runtime, settings.tls.parent,
         settings.tls, settings.home / "keystore", settings.home / "valkey",
-        settings.home / "postgrest", settings.home / "media", settings.home / "static",
-        settings.home / "stamps",
+        settings.home / "postgrest", settings.home / "koolflows", settings.home / "media",
+        settings.home / "static", settings.home / "stamps",
     ):  # fmt: skip
         secret_files.private_folder(folder)
-
-
-@dataclass(frozen=True)
-class Ports:
-    """The loopback ports of the parts; each start takes free ones."""
-
-    valkey: int
-    web: int
-    status: int
-    gateway: int
-    metrics: int
-    data: int
-    data_admin: int
-
-
-def metrics_url(settings: Settings) -> str | None:
-    """Return where the running platform shows its figures; None when it does not run."""
-    ports = _remembered_ports(settings)
-    return None if ports is None else f"http://127.0.0.1:{ports.metrics}/metrics"
-
-
-def valkey_port(settings: Settings) -> int:
-    """Return the port of the running Valkey; raises TroubleError when nothing runs."""
-    ports = _remembered_ports(settings)
-    if ports is None:
-        raise TroubleError("The platform does not run. Start it with 'ddt up'.")
-    return ports.valkey
 
 
 class _Platform:
@@ -108,10 +81,10 @@ class _Platform:
         self.home = settings.home
         self.data = settings.home / "postgresql"
         self.ports = ports
-        self.is_embedded = not settings.database_url
-        self.signer_socket = settings.runtime / "signer.sock"
-        self.metrics_folder = settings.home / _METRICS
-        self.fingerprint = _fingerprint(settings)
+        self.environments = Environments(settings, ports)
+        self.is_embedded = self.environments.is_embedded
+        self.signer_socket = self.environments.signer_socket
+        self.stamps = Stamps(settings)
         self.workers = str(max(FEWEST_WORKERS, min(MOST_WORKERS, os.cpu_count() or 1)))
 
     def units(self) -> list[Unit]:
@@ -122,6 +95,7 @@ class _Platform:
             self._valkey(),
             self._database_task(),
             self._data_task(),
+            self._flows_task(),
             self._static_task(),
             self._signer(),
             self._bootstrap_task(),
@@ -131,6 +105,8 @@ class _Platform:
             self._beat(),
             self._metrics(),
             self._postgrest(),
+            self._flows(),
+            self._flows_worker(),
             self._traefik(),
         ]
 
@@ -167,36 +143,45 @@ class _Platform:
         return Unit(
             "valkey", [str(_binary.get_binary_path()), str(file)], ready=tcp(port),
             healthy=answers(port, b"PING\r\n", b"-NOAUTH"),
-            environment=self._plain_environment(), prepare=prepare,
+            environment=plain(self.settings), prepare=prepare,
         )  # fmt: skip
 
     def _database_task(self) -> Unit:
         return self._task(
             "database", ("postgresql",) if self.is_embedded else (),
-            ["-c", _DATABASE_TASK], role="web", is_admin=True,
+            ["-c", _DATABASE_TASK], environment=self.environments.pkakey("web", is_admin=True),
             intact=lambda: self.is_embedded,
         )  # fmt: skip
 
     def _data_task(self) -> Unit:
         return self._task(
             "data", ("postgresql",) if self.is_embedded else (),
-            ["-m", "pesequel", "migrate"], role="worker", is_admin=True,
+            ["-m", "pesequel", "migrate"],
+            environment=self.environments.pkakey("worker", is_admin=True),
             intact=lambda: self.is_embedded,
+        )  # fmt: skip
+
+    def _flows_task(self) -> Unit:
+        return self._task(
+            "flows-database", ("postgresql",) if self.is_embedded else (),
+            ["-c", _FLOWS_TASK], environment=self.environments.flows("web", is_admin=True),
+            intact=lambda: self.is_embedded, prepare=self._write_flows_keys,
         )  # fmt: skip
 
     def _static_task(self) -> Unit:
         words = ["collectstatic", "--noinput", "--verbosity", "1"]
         manifest = self.home / "static" / "staticfiles.json"
         return self._task(
-            "static", (), ["-m", "pkakey.config.manage", *words], role="web",
-            intact=manifest.is_file,
+            "static", (), ["-m", "pkakey.config.manage", *words],
+            environment=self.environments.pkakey("web"), intact=manifest.is_file,
         )  # fmt: skip
 
     def _bootstrap_task(self) -> Unit:
         certificate = self.settings.tls / "tls.pem"
         return self._task(
             "bootstrap", ("database", "data", "signer", "valkey"),
-            ["-m", "pkakey.config.manage", "bootstrap"], role="worker", is_admin=True,
+            ["-m", "pkakey.config.manage", "bootstrap"],
+            environment=self.environments.pkakey("worker", is_admin=True),
             intact=lambda: self.is_embedded and certificate.is_file(),
         )  # fmt: skip
 
@@ -211,12 +196,12 @@ class _Platform:
                 "--kek-file", str(secrets / "keystore-kek"),
                 "--next-kek-file", str(secrets / "keystore-kek.next"),
                 "--log", str(self.home / "keystore" / "signer.log"),
-                "--database-url", _database_url(self.settings, "pkakey_signer"),
+                "--database-url", database_url(self.settings, "pkakey_signer"),
                 "--database-password-file", str(secrets / "pkakey-signer-password"),
             ],
             after=("database",), ready=unix(self.signer_socket),
             healthy=answers(self.signer_socket, SIGNER_HEALTH, b"DDS1"),
-            environment=self._plain_environment(), prepare=self._settle,
+            environment=plain(self.settings), prepare=self._settle,
         )  # fmt: skip
 
     def _settle(self) -> None:
@@ -224,25 +209,73 @@ class _Platform:
 
     def _web(self) -> Unit:
         after = ("database", "static", "signer", "valkey")
-        return self._granian("web", self.ports.web, "pkakey.config.wsgi:application", after)
+        return self._granian(
+            "web", self.ports.web, "pkakey.config.wsgi:application", after,
+            environment=self.environments.pkakey("web"), host=self.settings.host,
+        )  # fmt: skip
 
     def _status(self) -> Unit:
         application = "pkakey.config.status_wsgi:application"
-        return self._granian("status", self.ports.status, application, ("database", "signer"))
+        return self._granian(
+            "status", self.ports.status, application, ("database", "signer"),
+            environment=self.environments.pkakey("status"), host=self.settings.host,
+        )  # fmt: skip
 
-    def _granian(self, name: str, port: int, application: str, after: tuple[str, ...]) -> Unit:
-        alive = http(port, "/healthz", self.settings.host)
+    def _flows(self) -> Unit:
+        # People decide a few times a day: one process, whose threads wait for the database.
+        return self._granian(
+            "flows", self.ports.flows, "koolflows.config.wsgi:application", ("flows-database",),
+            environment=self.environments.flows("web"), host="127.0.0.1", workers="1",
+            prepare=self._write_flows_keys,
+        )  # fmt: skip
+
+    def _flows_worker(self) -> Unit:
+        heartbeat = self.settings.runtime / "flows-worker.heartbeat"
+        return Unit(
+            "flows-worker",
+            [sys.executable, "-m", "koolflows.config.worker"],
+            after=("flows-database",),
+            ready=logged(self.settings.logs / "flows-worker.log", b"The worker is ready."),
+            healthy=touched(heartbeat, _FLOWS_HEARTBEAT_SECONDS),
+            environment={
+                **self.environments.flows("worker"),
+                "KOOLFLOWS_HEARTBEAT_FILE": str(heartbeat),
+            },
+            stop_seconds=30,  # What is begun is finished first.
+            prepare=self._settle,
+        )
+
+    def _write_flows_keys(self) -> None:
+        self._settle()
+        token_keys.write(self.settings, self.environments.flows_keys)
+
+    def _granian(
+        self,
+        name: str,
+        port: int,
+        application: str,
+        after: tuple[str, ...],
+        *,
+        environment: Mapping[str, str],
+        host: str,
+        workers: str = "",
+        prepare: Callable[[], None] | None = None,
+    ) -> Unit:
+        alive = http(port, "/healthz", host)
         return Unit(
             name,
             [
                 sys.executable, "-m", "granian", "--interface", "wsgi",
                 "--host", "127.0.0.1", "--port", str(port),
-                "--workers", self.workers, "--blocking-threads", "4",
+                "--workers", workers or self.workers, "--blocking-threads", "4",
                 "--respawn-failed-workers", "--workers-kill-timeout", "5",
                 "--no-ws", "--log-level", "warning", application,
             ],
-            after=after, ready=alive, healthy=alive,
-            environment=self.environment(name),
+            after=after,
+            ready=alive,
+            healthy=alive,
+            environment=environment,
+            prepare=prepare,
         )  # fmt: skip
 
     def _worker(self) -> Unit:
@@ -265,7 +298,7 @@ class _Platform:
             ready=logged(self.settings.logs / f"{name}.log", sign),
             healthy=touched(heartbeat, _HEARTBEAT_SECONDS),
             environment={
-                **self.environment("worker"),
+                **self.environments.pkakey("worker"),
                 "DJANGO_SETTINGS_MODULE": "pkakey.config.settings_worker",
                 "PKAKEY_HEARTBEAT_FILE": str(heartbeat),
             },
@@ -281,7 +314,7 @@ class _Platform:
             ready=alive,
             healthy=alive,
             environment={
-                **self.environment("status"),
+                **self.environments.pkakey("status"),
                 "PKAKEY_METRICS_LISTEN": f"127.0.0.1:{self.ports.metrics}",
                 "PKAKEY_METRICS_GATEWAY_URL": f"http://127.0.0.1:{self.ports.gateway}/metrics",
                 "PKAKEY_BACKUP_DIR": str(self.home / "backups"),
@@ -290,7 +323,9 @@ class _Platform:
 
     def _traefik(self) -> Unit:
         port = self.ports.gateway
-        ports = gateway.BackEnds(self.ports.web, self.ports.status, self.ports.data, port)
+        ports = gateway.BackEnds(
+            self.ports.web, self.ports.status, self.ports.data, self.ports.flows, port
+        )
         static = self.settings.tls.parent / "traefik.yml"
         alive = http(port, "/ping", "localhost")
         return Unit(
@@ -299,7 +334,7 @@ class _Platform:
             after=("bootstrap", "web", "status"),
             ready=alive,
             healthy=alive,
-            environment=self._plain_environment(),
+            environment=plain(self.settings),
             prepare=lambda: _write_gateway(self.settings, ports),
         )
 
@@ -307,7 +342,7 @@ class _Platform:
         program = postgrest.program(self.settings)
         file = self.home / "postgrest" / "postgrest.conf"
         password = secret_files.read(self.settings.secrets, "pesequel-authenticator-password")
-        url = _database_url(self.settings, "authenticator", DATA_DATABASE)
+        url = database_url(self.settings, "authenticator", DATA_DATABASE)
 
         def prepare() -> None:
             postgrest.write_configuration(
@@ -321,7 +356,7 @@ class _Platform:
         return Unit(
             "postgrest", [str(program), str(file)],
             after=("data",), ready=http(self.ports.data_admin, "/ready", "localhost"),
-            environment=self._plain_environment(), prepare=prepare,
+            environment=plain(self.settings), prepare=prepare,
             absent="" if program is not None else postgrest.ABSENT,
         )  # fmt: skip
 
@@ -331,150 +366,22 @@ class _Platform:
         after: tuple[str, ...],
         words: list[str],
         *,
-        role: str,
+        environment: Mapping[str, str],
         intact: Callable[[], bool],
-        is_admin: bool = False,
+        prepare: Callable[[], None] | None = None,
     ) -> Unit:
         """Return a one-shot that is left out while its code and settings are what they were."""
-        stamp = self.home / "stamps" / name
-
-        def is_needed() -> bool:
-            return not (
-                stamp.is_file()
-                and stamp.read_text(encoding="utf-8") == self.fingerprint
-                and intact()
-            )
-
-        def done() -> None:
-            stamp.write_text(self.fingerprint, encoding="utf-8")
-
         return Unit(
             name,
             [sys.executable, *words],
             after=after,
             is_task=True,
-            environment=self.environment(role, is_admin=is_admin),
-            prepare=self._settle,
-            needed=is_needed,
-            done=done,
+            environment=environment,
+            prepare=prepare or self._settle,
+            needed=lambda: self.stamps.is_needed(name, intact),
+            done=lambda: self.stamps.done(name),
         )
-
-    def _plain_environment(self) -> dict[str, str]:
-        return plain_environment(self.settings)
-
-    def environment(self, role: str, *, is_admin: bool = False) -> dict[str, str]:
-        """Return PKaKey's environment for a process of this database role."""
-        settings = self.settings
-        secrets = settings.secrets
-        # Where traces go, by OpenTelemetry's own variables; they may hold a collector's password.
-        traces = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
-        environment = {
-            **self._plain_environment(),
-            **traces,
-            "DJANGO_SETTINGS_MODULE": "pkakey.config.settings",
-            "PKAKEY_DATABASE_URL": _database_url(self.settings, f"pkakey_{role}"),
-            "PKAKEY_DATABASE_PASSWORD_FILE": str(secrets / f"pkakey-{role}-password"),
-            # The embedded server is reached through its own socket; one's own may have a pooler.
-            "PKAKEY_DATABASE_POOLED": str(not self.is_embedded).lower(),
-            "PKAKEY_REDIS_URL": f"redis://127.0.0.1:{self.ports.valkey}/0",
-            "PKAKEY_REDIS_PASSWORD_FILE": str(secrets / "redis-password"),
-            "PKAKEY_SIGNER_SOCKET": str(self.signer_socket),
-            "PKAKEY_SECRET_KEY_FILE": str(secrets / "django-secret-key"),
-            "PKAKEY_SECRET_KEY_FALLBACKS_FILE": str(secrets / "django-secret-key-fallbacks"),
-            "PKAKEY_SECRETS_DIR": str(secrets),
-            "PKAKEY_DOMAIN": settings.domain,
-            "PKAKEY_HTTPS_PORT": str(settings.https_port),
-            "PKAKEY_HTTP_PORT": str(settings.http_port),
-            "PKAKEY_STATIC_ROOT": str(self.home / "static"),
-            "PKAKEY_MEDIA_ROOT": str(self.home / "media"),
-            "PKAKEY_GATEWAY_TLS_DIR": str(settings.tls),
-            "PKAKEY_LOG_LEVEL": "INFO",
-            "PKAKEY_METRICS_DIR": str(self.metrics_folder),
-        }
-        if settings.weak_keys_file is not None:
-            environment[WEAK_KEYS] = str(settings.weak_keys_file)
-        if role == "worker":
-            environment |= self.data_environment()
-        if is_admin and self.is_embedded:
-            environment["PKAKEY_ADMIN_DATABASE_URL"] = _database_url(
-                self.settings, postgresql.SUPERUSER, "postgres"
-            )
-            environment["PKAKEY_ADMIN_DATABASE_PASSWORD_FILE"] = str(secrets / "postgres-password")
-        elif is_admin:
-            environment["PKAKEY_ADMIN_DATABASE_URL"] = settings.database_url
-        if is_admin:
-            for name in ("DATABASE_URL", "DATABASE_PASSWORD_FILE"):
-                if (value := environment.get(f"PKAKEY_ADMIN_{name}")) is not None:
-                    environment[f"PESEQUEL_ADMIN_{name}"] = value
-        return environment
-
-    def data_environment(self) -> dict[str, str]:
-        """Return what reaches PeSequel: the relay's role, and the command that migrates."""
-        secrets = self.settings.secrets
-        return {
-            "PKAKEY_INVENTORY_DATABASE_URL": _database_url(
-                self.settings, "inventory_writer", DATA_DATABASE
-            ),
-            "PKAKEY_INVENTORY_DATABASE_PASSWORD_FILE": str(secrets / "pesequel-relay-password"),
-            "PESEQUEL_SECRETS_DIR": str(secrets),
-            "PESEQUEL_TOKEN_ISSUERS": self.settings.portal,
-        }
-
-
-def plain_environment(settings: Settings) -> dict[str, str]:
-    """Return what every child gets: enough to find programs, and whose platform it is."""
-    names = ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH")
-    kept = {name: os.environ[name] for name in names if name in os.environ}
-    return {
-        **kept, "DDT_HOME": str(settings.home), "PYTHONUNBUFFERED": "1", "TZ": "UTC",
-    }  # fmt: skip
-
-
-def manage_environment(settings: Settings) -> dict[str, str]:
-    """Return the environment for one of PKaKey's management commands, run by hand."""
-    ports = _remembered_ports(settings)
-    if ports is None:
-        raise TroubleError("The platform does not run. Start it with 'ddt up'.")
-    return {**os.environ, **_Platform(settings, ports).environment("worker", is_admin=True)}
-
-
-def _remembered_ports(settings: Settings) -> Ports | None:
-    try:
-        return Ports(**json.loads((settings.runtime / _PORTS).read_text(encoding="ascii")))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _database_url(settings: Settings, user: str, database: str = DATABASE) -> str:
-    if not settings.database_url:
-        return postgresql.url(settings.runtime, user=user, database=database)
-    parts = conninfo_to_dict(settings.database_url)
-    for name in ("user", "password", "dbname"):
-        parts.pop(name, None)
-    return make_conninfo("", **{**parts, "user": user, "dbname": database})
 
 
 def _write_gateway(settings: Settings, ports: gateway.BackEnds) -> None:
     gateway.write_configuration(settings, ports)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _fingerprint(settings: Settings) -> str:
-    """Return a digest of what the one-shots depend on: our code, the libraries, the addresses."""
-    digest = hashlib.sha256()
-    facts = [settings.domain, settings.https_port, settings.http_port, settings.database_url]
-    digest.update(json.dumps(facts).encode())
-    for name in sorted(f"{d.name}={d.version}" for d in distributions()):
-        digest.update(name.encode())
-    for folder, names, files in chain.from_iterable(map(os.walk, SOURCES)):
-        names[:] = sorted(n for n in names if n not in {"tests", "__pycache__"})
-        for file in sorted(files):
-            status = (Path(folder) / file).stat()
-            digest.update(f"{folder}/{file} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()

@@ -17,7 +17,8 @@ from ddt import secret_files
 from ddt.errors import TroubleError
 from ddt.native import control, gateway, postgresql, postgrest
 from ddt.native.guardian import ALREADY_RUNS
-from ddt.native.services import folders, metrics_url
+from ddt.native.ports import metrics_url
+from ddt.native.services import folders
 from ddt.settings import BACKUP_EVERY, BACKUP_KEEP, WEAK_KEYS, Settings
 
 FREE_BYTES = 500 * 1024 * 1024  # A new cluster, the static files, and room for logs.
@@ -118,6 +119,7 @@ def status(settings: Settings) -> dict[str, Any]:
         "crl": f"{settings.plain}/crl/",
         "ocsp": f"{settings.plain}/ocsp",
         "data": f"{settings.data}/",
+        "flows": f"{settings.flows}/",
     }
     # Where Prometheus asks: on the loopback address only, and on no route of the gateway.
     if answer["state"] != "stopped" and (metrics := metrics_url(settings)):

@@ -4,11 +4,21 @@ import base64
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import Final
 
+from ddt import secret_files
 from ddt.errors import TroubleError
+from ddt.settings import Settings
 
 _PEM: Final = re.compile(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL)
+
+
+def write(settings: Settings, file: Path) -> Path:
+    """Write the set for a service that checks PKaKey's tokens; return the file."""
+    secret = secret_files.read(settings.secrets, secret_files.TOKEN_KEY)
+    file.write_text(jwk_set(secret), encoding="ascii")
+    return file
 
 
 def jwk_set(secret: str) -> str:

@@ -30,6 +30,9 @@ ROLES = {
     "pesequel-authenticator-password": "authenticator",
     "pesequel-relay-password": "inventory_writer",
     "pesequel-pgadmin-password": "pgadmin",
+    "koolflows-owner-password": "koolflows_owner",
+    "koolflows-web-password": "koolflows_web",
+    "koolflows-worker-password": "koolflows_worker",
 }
 
 

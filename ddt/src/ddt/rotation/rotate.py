@@ -9,9 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from ddt.errors import TroubleError
-from ddt.native import alone, start
+from ddt.native import alone, environments, ports, start
 from ddt.native.queue_configuration import SECRET as QUEUE
-from ddt.native.services import manage_environment, valkey_port
 from ddt.rotation import queue, roles, secret_key
 from ddt.rotation.journal import NEXT, Journal, exclusively
 from ddt.settings import Settings
@@ -40,11 +39,19 @@ KINDS = {
     "pesequel-authenticator-password": Kind("the data API in the database", ("postgrest",)),
     "pesequel-relay-password": Kind("the relay that fills the inventory", ("worker",)),
     "pesequel-pgadmin-password": Kind("pgAdmin's entry for the inventory"),
+    "koolflows-owner-password": Kind("the owner of KoolFlows' tables, for migrations"),
+    "koolflows-web-password": Kind("KoolFlows' web process in the database", ("flows",)),
+    "koolflows-worker-password": Kind("KoolFlows' worker in the database", ("flows-worker",)),
+    "koolflows-secret-key": Kind("what KoolFlows signs", ("flows", "flows-worker")),
+    "koolflows-service-key": Kind("KoolFlows' worker at PKaKey", ("web", "flows-worker")),
     QUEUE: Kind("Valkey: queue, cache, events", ("worker", "beat", "metrics", "web")),
     secret_key.SECRET: Kind("what Django signs: sessions, forms", ("web", "worker")),
     KEY_ENCRYPTION_KEY: Kind("the seal of the signer's keys", ("signer",)),
     TOKEN: Kind("the API token of ddt on this machine"),
 }
+
+READ_AT_START = ("koolflows-secret-key", "koolflows-service-key")
+"""Nothing but the services themselves knows these: a new one counts when they start again."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +106,17 @@ class Rotation:
             if self.at_once:
                 secret_key.forget(self.settings)
             self._restart(KINDS[name].services)
+        elif name in READ_AT_START:
+            if not is_switched:
+                journal.begin(name)
+                journal.switch(name)
+            self._restart(KINDS[name].services)
         else:
             self._key_encryption_key(is_switched=is_switched)
         journal.end(name)
 
     def _queue(self, *, is_switched: bool) -> None:
-        port = valkey_port(self.settings) if self._runs() else None
+        port = ports.of_running(self.settings).valkey if self._runs() else None
         journal = Journal(self.settings.secrets)
         if not is_switched:
             if port is None:
@@ -139,7 +151,7 @@ class Rotation:
             result = subprocess.run(
                 [sys.executable, "-m", "pkakey.config.manage", "rotate_cli_token"],
                 check=False, capture_output=True, text=True, timeout=_SECONDS,
-                env=manage_environment(self.settings),
+                env=environments.of_manage(self.settings),
             )  # fmt: skip
         if result.returncode != 0:
             said = (result.stderr.strip().splitlines() or ["no reason was given"])[-1]

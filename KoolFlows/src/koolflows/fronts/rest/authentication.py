@@ -11,12 +11,14 @@ from theddt_identity import Caller
 
 from koolflows.fronts.rest.problems import Problem, unauthenticated
 from koolflows.services import Services
-from koolflows.services.principals import Principal
+from koolflows.services.principals import SCOPES, Principal
 
 # RFC 6750 section 2.1: the characters of a bearer token. The scheme's case does not matter.
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,8192}={0,2}) *", re.IGNORECASE)
 # What the service itself does is recorded under this; no token may take the name.
 _RESERVED: Final = "system:"
+# A token of PKaKey that no person made.
+_PROGRAM: Final = "token:"
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -49,11 +51,14 @@ def principal_of_caller(caller: Caller, request_id: str) -> Principal:
         raise unauthenticated("jwt.claims", "This subject is the service's own.")
     if caller.namespace is None:
         raise _no_namespace()
+    is_program = caller.subject.startswith(_PROGRAM)
     return Principal(
         subject=caller.subject,
         name=caller.name,
         namespace=caller.namespace,
-        roles=caller.roles,
+        roles=frozenset() if is_program else caller.roles,
+        scopes=caller.scopes & SCOPES,
+        is_program=is_program,
         request_id=request_id,
     )
 

@@ -164,7 +164,7 @@ class ProcessPictureEndpoint(Endpoint):
 class CancelProcessEndpoint(Endpoint):
     """Ends a process before its time."""
 
-    permissions: ClassVar = {"POST": "flows:read"}
+    permissions: ClassVar = {"POST": "flows:start"}
 
     @extend_schema(
         operation_id="cancel_process",

@@ -76,7 +76,7 @@ class TaskEndpoint(Endpoint):
 class DecideTaskEndpoint(Endpoint):
     """Decides one task."""
 
-    permissions: ClassVar = {"POST": "flows:read"}
+    permissions: ClassVar = {"POST": "flows:decide"}
 
     @extend_schema(
         operation_id="decide_task",
@@ -98,7 +98,7 @@ class DecideTaskEndpoint(Endpoint):
 class ClaimTaskEndpoint(Endpoint):
     """Takes one task."""
 
-    permissions: ClassVar = {"POST": "flows:read"}
+    permissions: ClassVar = {"POST": "flows:decide"}
 
     @extend_schema(
         operation_id="claim_task", tags=["tasks"], request=None, responses={200: schemas.Task}
@@ -113,7 +113,7 @@ class ClaimTaskEndpoint(Endpoint):
 class DelegateTaskEndpoint(Endpoint):
     """Hands one task over."""
 
-    permissions: ClassVar = {"POST": "flows:read"}
+    permissions: ClassVar = {"POST": "flows:decide"}
 
     @extend_schema(
         operation_id="delegate_task",

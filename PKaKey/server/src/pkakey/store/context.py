@@ -25,17 +25,24 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "audit:read": "Read the audit log",
     "dashboard:gateway": "Open the gateway's dashboard",
     "data:read": "Read the inventory through the data API",
+    "flows:read": "See processes of approval and their tasks",
+    "flows:start": "Start processes at KoolFlows",
+    "flows:decide": "Decide tasks; the task names the roles that may",
 }
 """Every permission and what it lets one do; a token's scopes are permissions."""
 
-_READS: Final = frozenset({"certificates:read", "authorities:read", "profiles:read", "data:read"})
+_READS: Final = frozenset(
+    {"certificates:read", "authorities:read", "profiles:read", "data:read", "flows:read"}
+)
 
 PERMISSIONS_OF_ROLE: Final[Mapping[str, frozenset[str]]] = {
     "pki-admin": frozenset(PERMISSIONS),
     "pki-officer": _READS
-    | {"certificates:issue", "certificates:revoke", "tokens:manage", "audit:read"},
+    | {"certificates:issue", "certificates:revoke", "tokens:manage", "audit:read"}
+    | {"flows:start", "flows:decide"},
     "pki-auditor": _READS | {"audit:read"},
-    "pki-requester": _READS | {"certificates:issue", "tokens:manage"},
+    "pki-requester": _READS
+    | {"certificates:issue", "tokens:manage", "flows:start", "flows:decide"},
     "db-admin": frozenset(),
     "content-editor": frozenset(),
 }

@@ -358,3 +358,21 @@ def test_write_jwks_writes_what_is_published(platform: Platform, tmp_path: Path)
 def test_write_jwks_says_when_it_cannot(platform: Platform, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be written"):
         call_command("write_jwks", str(tmp_path / "nowhere" / "jwks.json"))
+
+
+def test_a_token_for_koolflows_speaks_there_as_the_person_who_made_it(platform: Platform) -> None:
+    made = platform.services.create_jwt(
+        principal=platform.principal("pki-officer"),
+        name="mine", scopes=["flows:read", "flows:decide"], expires_at=None, now=platform.now,
+    )  # fmt: skip
+    keys = KeySet.of(platform.services.token_jwks())
+    verifier = Verifier(audience="koolflows", issuers=[TrustedIssuer(OURS, keys)])
+    caller = verifier.caller(made.token, now=platform.now)
+    assert (caller.subject, caller.roles) == ("7", {"pki-officer"})
+    assert caller.scopes == {"flows:read", "flows:decide"}
+
+
+def test_a_token_for_koolflows_has_no_other_scopes_beside(platform: Platform) -> None:
+    client = RESTClient(platform.token("tokens:manage", "data:read", "flows:read").token)
+    problem(create(client, "data:read", "flows:read"), 422, "token.scope")
+    assert create(client, "flows:read").status_code == 201
