@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import typer
 from cryptography import x509
 
-from ddt import output, settings, trust
+from ddt import output, request_commands, settings, trust
 from ddt.api import Client
 from ddt.errors import TroubleError
 
@@ -57,20 +57,31 @@ def issue(
     *,
     as_json: Json = False,
 ) -> None:
-    """Issue a certificate for a request made elsewhere, such as by openssl."""
+    """Issue a certificate for a request made elsewhere, such as by openssl.
+
+    Exit code 3: the profile needs an approval, which has begun; 'ddt request' follows it.
+    """
     text = _request(csr)
     for file in (out, chain_out):
         if file is not None and not file.absolute().parent.is_dir():
             raise TroubleError(f"The folder of {file} does not exist. Make it first.")
     body = {"csr": text, "profile": profile} | ({"authority": authority} if authority else {})
     answer = Client(settings.load()).post("certificates/", body)
-    _write(out, answer["pem"])
-    if chain_out is not None:
-        _write(chain_out, "".join(_line_end(pem) for pem in answer["chain"]))
+    if "pem" not in answer:
+        request_commands.tell_of_approval(answer, out, as_json=as_json)
+        raise typer.Exit(request_commands.WAITS)
+    write_certificates(answer, out, chain_out)
     if as_json:
         output.as_json(answer)
     else:
         output.say(f"Issued {answer['serial_number']} until {answer['not_after']}: {out}")
+
+
+def write_certificates(answer: dict[str, Any], out: Path, chain_out: Path | None) -> None:
+    """Write the answer's certificate, and those above it where a file is named for them."""
+    _write(out, answer["pem"])
+    if chain_out is not None:
+        _write(chain_out, "".join(_line_end(pem) for pem in answer["chain"]))
 
 
 def revoke(

@@ -11,6 +11,7 @@ from ddt import (
     data_commands,
     output,
     platform_commands,
+    request_commands,
     rotation_commands,
 )
 from ddt.errors import TroubleError
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 platform_commands.register(app)
 certificate_commands.register(app)
+request_commands.register(app)
 backup_commands.register(app)
 data_commands.register(app)
 rotation_commands.register(app)

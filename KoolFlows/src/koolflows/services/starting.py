@@ -65,7 +65,9 @@ def _start(  # As above.
         return _known(key, idempotency_key), False
     version = latest(key, principal.namespace, number)
     own = version.facts["process"]
-    if not principal.is_system and own["starters"] and not principal.roles & set(own["starters"]):
+    # A program has no roles; that it may start processes, its scope says.
+    is_free = principal.is_system or principal.is_program or not own["starters"]
+    if not is_free and not principal.roles & set(own["starters"]):
         roles = ", ".join(own["starters"])
         raise NotPermitted("process.starter", f"This process is started by: {roles}.")
     if "process" in data:

@@ -93,6 +93,8 @@ class Environments:
             "PKAKEY_GATEWAY_TLS_DIR": str(settings.tls),
             "PKAKEY_LOG_LEVEL": "INFO",
             "PKAKEY_METRICS_DIR": str(self.metrics_folder),
+            "PKAKEY_FLOWS_URL": f"http://127.0.0.1:{self.ports.flows}",
+            "PKAKEY_FLOWS_SERVICE_KEY_FILE": str(secrets / "koolflows-service-key"),
         }
         if settings.weak_keys_file is not None:
             environment[WEAK_KEYS] = str(settings.weak_keys_file)

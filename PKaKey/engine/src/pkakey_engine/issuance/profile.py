@@ -5,6 +5,7 @@ The data is JSON; the ones that ship lie in ``profiles/``. A change to one is a 
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,6 +24,7 @@ from pkakey_engine.names import NameKind
 
 __all__ = ["CommonNameRule", "Profile", "ProfileKind", "shipped_profile", "shipped_profiles"]
 
+_DIAGRAM = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _EKU_BY_NAME: dict[str, x509.ObjectIdentifier] = {
     "serverAuth": ExtendedKeyUsageOID.SERVER_AUTH,
     "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH,
@@ -73,7 +75,8 @@ class Profile:
     ``min_validity`` bound what may be asked; all count from notBefore, which lies ``backdate``
     before now so that clocks a little behind accept the certificate.
     ``ignored_extensions`` names (dotted OIDs) what a CSR may ask for without getting it; any other
-    requested extension beside subjectAltName is refused.
+    requested extension beside subjectAltName is refused. ``approval`` names the diagram that a
+    request has to pass before anything is signed; None: no approval is needed.
     """
 
     name: str
@@ -100,6 +103,7 @@ class Profile:
     ocsp_urls: bool
     ca_issuer_urls: bool
     ignored_extensions: frozenset[str]
+    approval: str | None
     data: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
 
     @classmethod
@@ -111,6 +115,7 @@ class Profile:
         fields = Fields(data)
         names = fields.section("names")
         status = fields.section("status")
+        approval = fields.optional_section("approval")
         profile = cls(
             name=fields.text("name"),
             version=fields.number("version", 1),
@@ -138,10 +143,12 @@ class Profile:
             ocsp_urls=status.flag("ocsp"),
             ca_issuer_urls=status.flag("ca_issuers"),
             ignored_extensions=frozenset(fields.texts("ignored_extensions")),
+            approval=approval.text("diagram") if approval is not None else None,
             data=json.loads(json.dumps(data)),
         )
-        for part in (names, status, fields):
-            part.finish()
+        for part in (names, status, approval, fields):
+            if part is not None:
+                part.finish()
         profile.check()
         return profile
 
@@ -164,8 +171,17 @@ class Profile:
         is_responder = self.kind is ProfileKind.OCSP_RESPONDER
         if is_responder != ("OCSPSigning" in self.extended_key_usage):
             problems.append("extended_key_usage has OCSPSigning exactly for 'ocsp-responder'")
+        problems += self._approval_problems()
         if problems:
             raise ValueError(f"Profile {self.name!r}: " + "; ".join(problems) + ".")
+
+    def _approval_problems(self) -> list[str]:
+        problems = []
+        if self.approval is not None and self.kind is not ProfileKind.END_ENTITY:
+            problems.append("approval is only for kind 'end-entity'")
+        if self.approval is not None and not _DIAGRAM.fullmatch(self.approval):
+            problems.append("approval.diagram is no key of a diagram")
+        return problems
 
     @cached_property
     def fixed_extensions(self) -> tuple[x509.Extension[x509.ExtensionType], ...]:

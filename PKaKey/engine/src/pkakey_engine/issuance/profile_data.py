@@ -31,6 +31,10 @@ class Fields:
             raise self._wrong(key, "an object")
         return Fields(value, f"{self._where}{key}.")
 
+    def optional_section(self, key: str) -> "Fields | None":
+        """Return the object under ``key``, or None where there is none."""
+        return self.section(key) if key in self._left else None
+
     def text(self, key: str) -> str:
         """Return a text that is not empty."""
         value = self._take(key)

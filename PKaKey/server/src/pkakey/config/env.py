@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pkakey.config.weak_keys import read_weak_keys
 
 MIN_SECRET_KEY_CHARACTERS = 50
+_MIN_SERVICE_KEY_CHARACTERS = 32
 
 
 class Env(BaseSettings):
@@ -81,6 +82,12 @@ class Env(BaseSettings):
     oidc_audience: str = Field(default="pkakey", description="The `aud` of tokens for this API.")
     internal_hosts: str = Field(
         default="", description="Names by which other services reach this process; commas between."
+    )
+    flows_url: str = Field(
+        default="", description="KoolFlows' web process; without it, what needs approval waits."
+    )
+    flows_service_key_file: Path | None = Field(
+        default=None, description="The file with the secret that KoolFlows shows here."
     )
     weak_keys_file: Path | None = Field(
         default=None, description="A list of public keys to refuse, such as Debian's weak ones."
@@ -199,6 +206,18 @@ class Env(BaseSettings):
             return None
         file = self.secrets_dir / f"{role.replace('_', '-')}-password"
         return file.read_text().strip() if file.exists() else None
+
+    @property
+    def flows_service_key(self) -> str | None:
+        """The secret that KoolFlows shows; raises ValueError for one that could be guessed."""
+        if self.flows_service_key_file is None:
+            return None
+        key = self.flows_service_key_file.read_text().strip()
+        if len(key) < _MIN_SERVICE_KEY_CHARACTERS:
+            raise ValueError(
+                f"The secret in {self.flows_service_key_file} is too short; run `ddt init`."
+            )
+        return key
 
     @property
     def metrics_address(self) -> tuple[str, int]:

@@ -28,6 +28,7 @@ STORE_APPS = [
     "pkakey.store.audit",
     "pkakey.store.outbox",
     "pkakey.store.certificates",
+    "pkakey.store.requests",
 ]
 INSTALLED_APPS = [
     *STORE_APPS,

@@ -8,6 +8,7 @@ common: list[URLPattern | URLResolver] = [
     path("healthz", liveness, name="liveness"),
     path("readyz", readiness, name="readiness"),
     path("api/v1/", include("pkakey.fronts.rest.urls")),
+    path("internal/flows/", include("pkakey.fronts.flows.urls")),
 ]
 # Last: the CMS answers whatever nobody else does.
 pages: list[URLPattern | URLResolver] = [path("", include("pkakey.fronts.portal.urls"))]

@@ -10,6 +10,7 @@ from pkakey.config import request_ids, tracing
 from pkakey.config.env import Env
 from pkakey.services import Services, measuring
 from pkakey.services.outside import Outside, SignInProvider
+from pkakey.services.to_flows import ToFlows
 
 
 @cache
@@ -45,6 +46,8 @@ def services() -> Services:
             token_key_file=env.token_key_file,
             sign_in=sign_in_provider(env),
             inventory_url=env.inventory_url,
+            flows=ToFlows(env.flows_url) if env.flows_url else None,
+            flows_service_key=env.flows_service_key,
         )
     )
 

@@ -12,7 +12,7 @@ from pkakey_engine.issuance import describe_certificate
 from pkakey_engine.keys import PublicKey, describe_key
 
 from pkakey.selectors.cursors import Cursor, MalformedCursor, neighbours
-from pkakey.selectors.results import CertificateDetail, CertificateItem, Page
+from pkakey.selectors.results import CertificateDetail, CertificateItem, Page, RequestItem
 from pkakey.selectors.values import names_from_text, pem
 from pkakey.store import reading
 from pkakey.store.authorities.models import Authority
@@ -131,6 +131,17 @@ def get_certificate(
     Without `now` the status is as of this moment by the database's clock.
     """
     require(principal, "certificates:read")
+    return _detail(principal, serial_number, now)
+
+
+def certificate_of_request(
+    principal: Principal, item: RequestItem, *, now: datetime
+) -> CertificateDetail:
+    """Return the certificate that a request led to, for whoever may see the request."""
+    return _detail(principal, item.serial_number or "", now)
+
+
+def _detail(principal: Principal, serial_number: str, now: datetime | None) -> CertificateDetail:
     with acting_as(principal):
         row = (
             Certificate.objects.filter(serial_number=serial_number).order_by("-issued_at").first()

@@ -169,3 +169,33 @@ class NamespaceItem:
     id: UUID
     slug: str
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestItem:
+    """A request that needs an approval, and what became of it.
+
+    `state`: recorded, not-started, waiting, issued, refused, failed. `path` names the elements of
+    the diagram that the process passed, `deciders` who decided where and when.
+    """
+
+    id: UUID
+    sha256: str
+    state: str
+    profile: str
+    profile_version: int
+    subject: str
+    names: tuple[Name, ...]
+    validity_seconds: int
+    diagram: str
+    diagram_version: int | None
+    diagram_sha256: str | None
+    process_id: UUID | None
+    path: tuple[str, ...]
+    deciders: tuple[dict[str, Any], ...]
+    reason: str
+    requester_name: str
+    source: str
+    created_at: datetime
+    closed_at: datetime | None
+    serial_number: str | None

@@ -1,6 +1,7 @@
 """Issue a certificate for a CSR: the path that every front takes (docs/flows/issuance.md)."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -14,8 +15,10 @@ from pkakey_engine.issuance import (
     parse_csr,
 )
 
+from pkakey.selectors.results import RequestItem
 from pkakey.selectors.values import names_from_text, pem
-from pkakey.services.errors import ServiceUnavailable
+from pkakey.services import requests
+from pkakey.services.errors import Conflict, ServiceUnavailable
 from pkakey.services.finishing import finish_intent
 from pkakey.services.intents import (
     IdempotencyKey,
@@ -37,8 +40,17 @@ from pkakey.services.principals import Principal, require
 from pkakey.services.results import IssuedCertificate, Preview
 from pkakey.store.certificates.models import Certificate, Intent
 from pkakey.store.context import acting_as
+from pkakey.store.profiles.models import Profile as StoredProfile
 
 _ATTEMPTS = 3
+
+
+class _NeedsApprovalError(Exception):
+    """The profile needs an approval; caught where the request came in."""
+
+    def __init__(self, asked: requests.Asked) -> None:
+        super().__init__()
+        self.asked = asked
 
 
 @counted_issuance
@@ -52,7 +64,7 @@ def issue_certificate(
     source: str,
     authority_id: UUID | None = None,
     idempotency_key: str | None = None,
-) -> IssuedCertificate:
+) -> IssuedCertificate | RequestItem:
     """Issue a certificate; `services.Services.issue_certificate` tells the rest."""
     require(principal, "certificates:issue")
     request = parse_csr(csr, compromised=outside.weak_keys)
@@ -63,9 +75,96 @@ def issue_certificate(
         if idempotency_key
         else None
     )
+    try:
+        return _issue(
+            outside,
+            principal=principal,
+            request=request,
+            profile=profile,
+            authority_id=authority_id,
+            now=now,
+            source=source,
+            idempotency=idempotency,
+            expect=None,
+        )
+    except _NeedsApprovalError as needed:
+        received = requests.receive(
+            outside,
+            principal=principal,
+            asked=needed.asked,
+            source=source,
+            idempotency_key=idempotency_key,
+            now=now,
+        )
+    if received.serial_number is None:
+        return received
+    with acting_as(principal):
+        intent_id = Certificate.objects.values_list("id", flat=True).get(
+            serial_number=received.serial_number
+        )
+    return _replay(outside, principal, intent_id, now)
+
+
+@counted_issuance
+def issue_approved(
+    outside: Outside,
+    *,
+    principal: Principal,
+    request: CertificateRequest,
+    profile: str,
+    authority_id: UUID,
+    now: datetime,
+    source: str,
+    idempotency: IdempotencyKey,
+    expect: Callable[[IntendedCertificate], None],
+) -> IssuedCertificate:
+    """Issue what a process has allowed; `expect` raises for any other certificate."""
+    return _issue(
+        outside,
+        principal=principal,
+        request=request,
+        profile=profile,
+        authority_id=authority_id,
+        now=now,
+        source=source,
+        idempotency=idempotency,
+        expect=expect,
+    )
+
+
+def _issue(
+    outside: Outside,
+    *,
+    principal: Principal,
+    request: CertificateRequest,
+    profile: str,
+    authority_id: UUID | None,
+    now: datetime,
+    source: str,
+    idempotency: IdempotencyKey | None,
+    expect: Callable[[IntendedCertificate], None] | None,
+) -> IssuedCertificate:
     for _ in range(_ATTEMPTS):
         authority = issuing_authority(outside, principal, authority_id)
-        intended = _intend(request, principal, profile, authority, now)
+        rule = current_profile(principal, profile)
+        intended = _intend(request, rule, authority, now)
+        if expect is not None:
+            # What is remembered may be of before a change: then it is read again, once.
+            try:
+                expect(intended)
+            except Conflict:
+                forget()
+                rule = current_profile(principal, profile)
+                authority = issuing_authority(outside, principal, authority_id)
+                intended = _intend(request, rule, authority, now)
+                expect(intended)
+        elif rule.approval is not None and principal.kind != "system":
+            if not _is_current(principal, rule):
+                forget()
+                continue
+            raise _NeedsApprovalError(
+                requests.Asked(request, rule, intended, authority.id, authority.name)
+            )
         try:
             recorded = record_intent(
                 principal=principal,
@@ -114,7 +213,8 @@ def preview_certificate(
     forget()
     request = parse_csr(csr, compromised=outside.weak_keys)
     authority = issuing_authority(outside, principal, authority_id)
-    intended = _intend(request, principal, profile, authority, now)
+    rule = current_profile(principal, profile)
+    intended = _intend(request, rule, authority, now)
     return Preview(
         subject=intended.subject,
         names=intended.names,
@@ -125,19 +225,23 @@ def preview_certificate(
         profile=intended.profile_name,
         authority_id=authority.id,
         authority_name=authority.name,
+        approval=rule.approval,
     )
 
 
 def _intend(
-    request: CertificateRequest,
-    principal: Principal,
-    profile: str,
-    authority: IssuingAuthority,
-    now: datetime,
+    request: CertificateRequest, rule: Profile, authority: IssuingAuthority, now: datetime
 ) -> IntendedCertificate:
-    rule = current_profile(principal, profile)
     _require_end_entity(rule)
     return intend_certificate(request=request, profile=rule, issuer=authority.issuer, now=now)
+
+
+def _is_current(principal: Principal, rule: Profile) -> bool:
+    with acting_as(principal):
+        found = StoredProfile.objects.filter(
+            name=rule.name, is_current=True, digest=rule.digest, version=rule.version
+        )
+        return found.exists()
 
 
 def _require_end_entity(profile: Profile) -> None:

@@ -9,18 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
-from allauth.socialaccount.models import SocialAccount
-
 from pkakey.services import tokens
-from pkakey.services.callers import PROVIDER
 from pkakey.services.errors import Conflict, NotPermitted
+from pkakey.services.flows_tokens import FLOWS, SCOPES, subject_of
 from pkakey.services.outside import Outside
 from pkakey.services.principals import Principal, require
 from pkakey.services.results import NewToken
 from pkakey.services.token_keys import load_token_keys
 from pkakey.store.accounts.models import User
-from pkakey.store.context import acting_as
-from pkakey.store.tokens.models import Token
 
 MAX_LIFE: Final = timedelta(hours=24)
 DEFAULT_LIFE: Final = timedelta(hours=1)
@@ -28,9 +24,7 @@ ON_BEHALF_LIFE: Final = timedelta(seconds=60)
 DATA_READ: Final = "data:read"
 WEB_USER: Final = "web_user"
 """PostgREST's database role; what it may see is decided by the other claims."""
-FLOWS: Final = "koolflows"
-_FLOWS_SCOPES: Final = frozenset({"flows:read", "flows:start", "flows:decide"})
-AUDIENCE_OF_SCOPE: Final = {DATA_READ: "pesequel", **dict.fromkeys(_FLOWS_SCOPES, FLOWS)}
+AUDIENCE_OF_SCOPE: Final = {DATA_READ: "pesequel", **dict.fromkeys(SCOPES, FLOWS)}
 """Every other scope is one of PKaKey's own."""
 
 
@@ -55,14 +49,14 @@ def create_jwt(
             "since a service that checks only its signature cannot learn that it was revoked; "
             f"{expires_at:%Y-%m-%d %H:%M:%S} came.",
         )
-    if _FLOWS_SCOPES & set(wanted) and not set(wanted) <= _FLOWS_SCOPES:
+    if SCOPES & set(wanted) and not set(wanted) <= SCOPES:
         raise Conflict(
             "token.scope",
             "A signed token for KoolFlows speaks there as its maker, so that nobody approves their "
-            f"own request; it has no other scopes beside {', '.join(sorted(_FLOWS_SCOPES))}.",
+            f"own request; it has no other scopes beside {', '.join(sorted(SCOPES))}.",
         )
     token_id = uuid4()
-    is_for_flows = set(wanted) <= _FLOWS_SCOPES
+    is_for_flows = set(wanted) <= SCOPES
     claims = _claims(outside, principal, now=now, ends=ends) | {
         "sub": subject_of(principal) if is_for_flows else f"token:{token_id}",
         "aud": sorted({AUDIENCE_OF_SCOPE.get(scope, "pkakey") for scope in wanted}),
@@ -98,28 +92,6 @@ def mint_on_behalf(outside: Outside, *, principal: Principal, audience: str, now
         "act": {"sub": "pkakey"},
     }
     return load_token_keys(outside.token_key_file).sign(claims)
-
-
-def subject_of(principal: Principal) -> str:
-    """Return the subject under which other services know this principal, however it came here.
-
-    A person of Keycloak has the subject of Keycloak's own tokens; a token has that of the person
-    who made it, so that nobody is two for a service that tells requester and approver apart.
-    """
-    kind, actor = principal.kind, principal.id
-    if kind == "token":
-        with acting_as(principal):
-            maker = Token.objects.filter(pk=actor).values_list("created_by", flat=True).first()
-        made_by, _, who = (maker or "").partition(":")
-        if made_by != "user":
-            return f"token:{actor}"
-        kind, actor = "user", who
-    if kind == "user" and actor.isdigit():
-        uid = SocialAccount.objects.filter(provider=PROVIDER, user_id=int(actor)).values_list(
-            "uid", flat=True
-        )
-        return str(uid.first() or actor)
-    return actor if kind == "user" else f"{kind}:{actor}"
 
 
 def _claims(

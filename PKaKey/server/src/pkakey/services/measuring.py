@@ -146,7 +146,8 @@ def counted_issuance(function: Callable[P, R]) -> Callable[P, R]:
         except Exception:
             FAILED.labels("internal").inc()
             raise
-        if not getattr(result, "replayed", False):
+        is_issued = hasattr(result, "replayed")  # What waits for an approval was not issued.
+        if is_issued and not getattr(result, "replayed", False):
             if profile not in _profiles and len(_profiles) < _MOST_PROFILES:
                 _profiles.add(profile)
             ISSUED.labels(_profile(profile), source).inc()

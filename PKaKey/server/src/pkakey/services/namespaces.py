@@ -58,17 +58,23 @@ def ensure_profiles(principal: Principal, *, now: datetime) -> None:
             own = Profile.objects.filter(namespace_id=principal.namespace_id, name=profile.name)
             if own.filter(version__gte=profile.version).exists():
                 continue
-            own.filter(is_current=True).update(is_current=False)
-            Profile.objects.create(
-                namespace_id=principal.namespace_id,
-                name=profile.name,
-                version=profile.version,
-                digest=profile.digest,
-                data=dict(profile.data),
-                created_at=now,
-            )
-            _tell_of_profile(principal, profile, now)
+            publish_profile(principal, profile, now=now)
     forget()
+
+
+def publish_profile(principal: Principal, profile: EngineProfile, *, now: datetime) -> None:
+    """Store this version as the current one; must run inside `acting_as`."""
+    own = Profile.objects.filter(namespace_id=principal.namespace_id, name=profile.name)
+    own.filter(is_current=True).update(is_current=False)
+    Profile.objects.create(
+        namespace_id=principal.namespace_id,
+        name=profile.name,
+        version=profile.version,
+        digest=profile.digest,
+        data=dict(profile.data),
+        created_at=now,
+    )
+    _tell_of_profile(principal, profile, now)
 
 
 def _tell_of_profile(principal: Principal, profile: EngineProfile, now: datetime) -> None:

@@ -7,6 +7,8 @@ from uuid import UUID
 from pkakey_engine.keys import KnownCompromisedKeys
 from pkakey_signers.client import SignerClient
 
+from pkakey.services.to_flows import ToFlows
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInProvider:
@@ -63,6 +65,10 @@ class Outside:
     # Keys to refuse beside those that the engine knows (`config.weak_keys`).
     weak_keys: KnownCompromisedKeys = field(default_factory=KnownCompromisedKeys, repr=False)
     # PeSequel's database as `inventory_writer`, with its password; None: there is no inventory.
+    # KoolFlows, which runs the approvals; None: nothing that needs one is issued.
+    flows: ToFlows | None = None
+    # The secret by which KoolFlows is known here; without one it may ask for nothing.
+    flows_service_key: str | None = field(default=None, repr=False)
     inventory_url: str | None = field(default=None, repr=False)
 
     @property

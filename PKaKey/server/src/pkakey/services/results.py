@@ -43,6 +43,8 @@ class Preview:
     profile: str
     authority_id: UUID
     authority_name: str
+    # The diagram that a request under this profile has to pass; None: it is issued at once.
+    approval: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,5 +33,7 @@ _PERMISSIONS = (
     "profiles:read",
     "tokens:manage",
     "audit:read",
+    "flows:read",
+    "flows:decide",
     "dashboard:gateway",
 )

@@ -27,9 +27,46 @@ ACTS: Final = {
     "token.created": "API token created",
     "token.revoked": "API token revoked",
     "user.created": "Person added",
+    "request.received": "Request received, approval begun",
+    "request.issued": "Request approved and issued",
+    "request.refused": "Request refused",
+    "request.failed": "Approved request could not be issued",
+    "process.revoked": "Revoked by a process",
     "intent.abandoned": "Unfinished issuance given up",
 }
 """Actions of the audit log."""
+
+REQUEST_STATES: Final = {
+    "recorded": ("expired", "recorded"),
+    "not-started": ("revoked", "not started"),
+    "waiting": ("expired", "waits for approval"),
+    "issued": ("valid", "issued"),
+    "refused": ("revoked", "refused"),
+    "failed": ("revoked", "failed"),
+}
+"""States of a request: the style of its mark, and the words in it."""
+
+FLOW_ACTS: Final = {
+    "started": "Begun",
+    "passed": "Passed",
+    "decided": "Decided",
+    "claimed": "Taken",
+    "delegated": "Handed over",
+    "escalated": "Handed to a higher role",
+    "job-done": "Done",
+    "job-failed": "Refused by the other side",
+    "job-queued": "Ordered",
+    "message": "Message came",
+    "migrated": "Moved to another version",
+    "task-opened": "Task given out",
+    "task-withdrawn": "Task withdrawn",
+    "timer": "A timer fired",
+    "completed": "Ended",
+    "cancelled": "Cancelled",
+    "incident": "Stopped",
+    "resumed": "Let go on",
+}
+"""Kinds of a process's history."""
 
 SOURCES: Final = {
     "api": "the REST API",
@@ -51,6 +88,7 @@ PROFILE_FIELDS: Final = {
     "backdate_seconds": "Starts before now by (seconds)",
     "common_name": "Common name is taken as",
     "names": "Names",
+    "approval": "Approval",
     "key_usage": "Key usage",
     "extended_key_usage": "Extended key usage",
     "path_length": "Path length",

@@ -22,7 +22,7 @@ from pkakey.fronts.rest.reading import (
     query_of,
 )
 from pkakey.selectors import certificates as selected
-from pkakey.selectors.results import CertificateDetail
+from pkakey.selectors.results import CertificateDetail, RequestItem
 from pkakey.services.errors import NotFound
 
 _ISSUE_FIELDS: Final = frozenset({"csr", "profile", "authority"})
@@ -81,6 +81,13 @@ class CertificatesEndpoint(Endpoint):
         parameters=[_IDEMPOTENCY],
         request=schemas.IssueCertificate,
         responses={
+            202: OpenApiResponse(
+                schemas.RequestItem,
+                description=(
+                    "The profile needs an approval, and its process has begun; `links` say where "
+                    "to look."
+                ),
+            ),
             201: OpenApiResponse(
                 schemas.IssuedCertificate,
                 description=(
@@ -106,6 +113,10 @@ class CertificatesEndpoint(Endpoint):
             source="api",
             idempotency_key=idempotency_key_of(request),
         )
+        if isinstance(issued, RequestItem):
+            body = representations.request_item(issued, request)
+            headers = {"Location": body["links"]["self"], "Retry-After": "10"}
+            return Response(body, status=status.HTTP_202_ACCEPTED, headers=headers)
         body = representations.issued(issued, request)
         headers = {"Location": body["links"]["self"]}
         if issued.replayed:

@@ -31,13 +31,16 @@ class HoldsPermission(BasePermission):
         if request.auth is None:
             return False
         principal = principal_of(request)
-        if not principal.can(permission):
+        # "this or that": one of them is enough.
+        if not any(principal.can(one) for one in permission.split(" or ")):
             raise NotPermitted(permission)
         return True
 
 
 class Endpoint(APIView):
     """One address: `permissions` names what each method needs; the handlers do the rest.
+
+    `a or b` is held by who holds one of them.
 
     Everything is set here and not in `REST_FRAMEWORK`, since other applications in the same
     process (the CMS) use the same framework by its defaults.

@@ -93,6 +93,7 @@ OTHERS: Final[tuple[tuple[str, ProblemKind], ...]] = (
     ("token.name", ProblemKind(_REFUSED, "Token's name not permitted")),
     ("token.scope", ProblemKind(_REFUSED, "Token's scopes not permitted")),
     ("token.expiry", ProblemKind(_REFUSED, "Token's end not permitted")),
+    ("approval.not-started", ProblemKind(_STATE, "Approval could not be started")),
     ("authority.exists", ProblemKind(_STATE, "Authority exists already")),
     ("revocation.self-signed", ProblemKind(_STATE, "Root certificate cannot be revoked")),
     ("cursor.malformed", ProblemKind(_MALFORMED, "Malformed cursor")),

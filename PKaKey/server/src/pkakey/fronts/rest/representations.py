@@ -15,6 +15,7 @@ from pkakey.selectors.results import (
     CertificateDetail,
     CertificateItem,
     ProfileItem,
+    RequestItem,
     TokenItem,
 )
 from pkakey.services.results import IssuedCertificate, NewToken, RevokedCertificate
@@ -64,6 +65,38 @@ def issued(certificate: IssuedCertificate, request: Request) -> dict[str, Any]:
         "pem": certificate.pem,
         "chain": certificate.chain,
         "links": certificate_links(certificate.serial_number, request),
+    }
+
+
+def request_item(item: RequestItem, request: Request) -> dict[str, Any]:
+    """Return a request that needs an approval, and where to look."""
+    links: dict[str, str | None] = {
+        "self": f"{request.build_absolute_uri(_path('requests'))}{item.id}/",
+        "portal": request.build_absolute_uri(reverse("portal:request", args=[item.id])),
+        "certificate": None,
+    }
+    if item.serial_number is not None:
+        links["certificate"] = certificate_links(item.serial_number, request)["self"]
+    return {
+        "id": str(item.id),
+        "state": item.state,
+        "sha256": item.sha256,
+        "profile": item.profile,
+        "profile_version": item.profile_version,
+        "subject": item.subject,
+        "names": names(item.names),
+        "diagram": item.diagram,
+        "diagram_version": item.diagram_version,
+        "diagram_sha256": item.diagram_sha256,
+        "process": str(item.process_id) if item.process_id else None,
+        "path": list(item.path),
+        "deciders": list(item.deciders),
+        "reason": item.reason,
+        "requested_by": item.requester_name,
+        "created_at": timestamp(item.created_at),
+        "closed_at": timestamp(item.closed_at),
+        "serial_number": item.serial_number,
+        "links": links,
     }
 
 

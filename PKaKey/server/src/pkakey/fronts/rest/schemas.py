@@ -13,6 +13,7 @@ from pkakey.fronts.rest.reading import MAX_CSR_CHARACTERS, MAX_NAME_CHARACTERS
 from pkakey.services.principals import PERMISSIONS
 
 CERTIFICATE_STATUSES = ("valid", "expired", "revoked")
+REQUEST_STATES = ("recorded", "not-started", "waiting", "issued", "refused", "failed")
 
 
 class Shape(serializers.Serializer[Any]):
@@ -225,3 +226,50 @@ class TokenList(Shape):
     """The caller's tokens."""
 
     results = Token(many=True)
+
+
+class RequestLinks(Shape):
+    """Where to look: here, in the portal, and at the certificate once it is there."""
+
+    self = serializers.URLField()
+    portal = serializers.URLField()
+    certificate = serializers.URLField(allow_null=True)
+
+
+class RequestItem(Shape):
+    """A request under a profile that needs an approval (docs/flows/approval.md)."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(choices=REQUEST_STATES)
+    sha256 = serializers.CharField(help_text="Over all that is approved; an approval is for this.")
+    profile = serializers.CharField()
+    profile_version = serializers.IntegerField()
+    subject = serializers.CharField()
+    names = CertificateName(many=True)
+    diagram = serializers.CharField(help_text="The key of KoolFlows' diagram.")
+    diagram_version = serializers.IntegerField(allow_null=True)
+    diagram_sha256 = serializers.CharField(allow_null=True)
+    process = serializers.UUIDField(allow_null=True)
+    path = serializers.ListField(
+        child=serializers.CharField(), help_text="The diagram's elements that were passed."
+    )
+    deciders = serializers.ListField(child=serializers.DictField())
+    reason = serializers.CharField(allow_blank=True, help_text="Why it was refused or failed.")
+    requested_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(allow_null=True)
+    serial_number = serializers.CharField(allow_null=True)
+    links = RequestLinks()
+
+
+class RequestDetail(RequestItem):
+    """A request with its certificate, once there is one."""
+
+    pem = serializers.CharField(allow_null=True)
+    chain = serializers.ListField(child=serializers.CharField(), allow_null=True)
+
+
+class RequestList(Shape):
+    """Requests, newest first."""
+
+    results = RequestItem(many=True)

@@ -21,6 +21,7 @@ from pkakey.fronts.rest.documents import (
 )
 from pkakey.fronts.rest.downloads import FORMS
 from pkakey.fronts.rest.profiles import ProfileEndpoint, ProfilesEndpoint
+from pkakey.fronts.rest.requests import RequestEndpoint, RequestsEndpoint
 from pkakey.fronts.rest.tokens import TokenEndpoint, TokensEndpoint
 
 app_name = "rest"
@@ -62,6 +63,8 @@ urlpatterns = [
         AuthorityDownloadEndpoint.as_view(),
         name="authority-download",
     ),
+    path("requests/", RequestsEndpoint.as_view(), name="requests"),
+    path("requests/<uuid:request_id>/", RequestEndpoint.as_view(), name="request"),
     path("profiles/", ProfilesEndpoint.as_view(), name="profiles"),
     path("profiles/<str:name>/", ProfileEndpoint.as_view(), name="profile"),
     path("tokens/", TokensEndpoint.as_view(), name="tokens"),

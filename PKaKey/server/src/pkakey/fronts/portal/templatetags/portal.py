@@ -153,6 +153,26 @@ def act_in_words(value: str) -> str:
     return words.ACTS.get(value, value)
 
 
+@register.filter
+def flow_act(value: str) -> str:
+    """Return a kind of a process's history."""
+    return words.FLOW_ACTS.get(value, value)
+
+
+@register.filter
+def days(seconds: int) -> str:
+    """Return a length of time in days."""
+    number = round(seconds / 86400, 1)
+    return f"{number:g} day{'' if number == 1 else 's'}"
+
+
+@register.simple_tag
+def request_state(value: str) -> SafeString:
+    """Return a request's state as a mark."""
+    style, text = words.REQUEST_STATES.get(value, ("expired", value))
+    return format_html('<span class="status {}">{}</span>', style, text)
+
+
 @register.simple_tag
 def event_in_words(event: AuditEvent) -> SafeString:
     """Return an entry as a sentence that leads to what it is about."""
@@ -163,6 +183,8 @@ def event_in_words(event: AuditEvent) -> SafeString:
         place = reverse("portal:certificate", args=[event.target])
     elif event.action in AUTHORITY_ACTS:
         place = reverse("portal:authority", args=[event.target])
+    elif event.action.startswith("request."):
+        place = reverse("portal:request", args=[event.target])
     else:
         return format_html('{} <span class="mono">{}</span>', act, told or event.target)
     return format_html('{} <a href="{}">{}</a>', act, place, told or event.target)

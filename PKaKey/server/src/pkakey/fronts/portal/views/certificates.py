@@ -26,6 +26,7 @@ from pkakey.fronts.portal.views.access import PortalRequest, clock, screen
 from pkakey.selectors import audit, authorities, profiles
 from pkakey.selectors import certificates as selected
 from pkakey.selectors.cursors import MalformedCursor
+from pkakey.selectors.requests import request_of_certificate
 from pkakey.selectors.results import CertificateDetail, CertificateItem
 from pkakey.services import RevocationReason
 from pkakey.services.errors import NotFound, ServiceUnavailable
@@ -261,6 +262,7 @@ def detail(request: PortalRequest, serial_number: str) -> HttpResponse:
             "chain": [name.rfc4514_string() for name in chain],
             "events": events,
             "forms": FORMS.values(),
+            "approval": request_of_certificate(request.principal, item.id),
             "fresh": request.session.pop("fresh", None) == serial_number,
         },
     )

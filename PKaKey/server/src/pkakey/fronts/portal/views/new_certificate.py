@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -11,7 +12,7 @@ from pkakey_engine.errors import Refused
 from pkakey.fronts.portal.views.access import PortalRequest, clock, screen
 from pkakey.fronts.portal.views.certificates import SERIAL_NUMBER
 from pkakey.selectors import certificates, profiles
-from pkakey.selectors.results import CertificateDetail, ProfileItem
+from pkakey.selectors.results import CertificateDetail, ProfileItem, RequestItem
 from pkakey.services import Preview
 from pkakey.services.errors import Conflict, NotFound, ServiceUnavailable
 
@@ -97,6 +98,9 @@ def new(request: PortalRequest) -> HttpResponse:
         content["refusal"] = Said(f"{error.what}.unavailable", error.detail)
         return render(request, "portal/new.html", content, status=503)
     else:
+        if isinstance(issued, RequestItem):
+            messages.info(request, "Nothing is issued yet: this profile needs an approval.")
+            return redirect("portal:request", issued.id)
         request.session["fresh"] = issued.serial_number
         return redirect("portal:certificate", issued.serial_number)
     return render(request, "portal/new.html", content, status=400)

@@ -1,0 +1,1 @@
+"""What KoolFlows asks of PKaKey: internal addresses that no gateway routes."""

@@ -1,0 +1,259 @@
+"""What KoolFlows has PKaKey do once a process allows it: exactly what was approved, and once.
+
+KoolFlows proves itself by the shared service key (`fronts.flows`); its word is who decided and on
+which way. That a certificate is the one that was approved, PKaKey checks itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from pkakey_engine.errors import Refused
+from pkakey_engine.issuance import IntendedCertificate, parse_csr
+
+from pkakey.selectors.values import names_to_text
+from pkakey.services import issuance, requests, revocation
+from pkakey.services.errors import Conflict, NotFound, NotPermitted, ServiceError, Unauthenticated
+from pkakey.services.intents import IdempotencyKey
+from pkakey.services.outside import Outside
+from pkakey.services.principals import Principal, principal_of_user, system_principal
+from pkakey.services.records import record
+from pkakey.store.context import acting_as
+from pkakey.store.reading import rows
+from pkakey.store.requests.models import CertificateRequest
+from pkakey.store.tokens.models import Token
+
+ISSUED: Final = "issued"
+REFUSED: Final = "refused"
+FAILED: Final = "failed"
+_OPEN: Final = {requests.RECORDED, requests.WAITING}
+_SETTLES_WITHIN: Final = timedelta(seconds=60)
+
+
+class TooEarly(ServiceError):  # noqa: N818  # An answer, named by what it says.
+    """The request is being recorded at this moment; the same may be asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The process that asks: its diagram and version, the way it took, who decided."""
+
+    id: UUID
+    diagram: str
+    version: int
+    sha256: str
+    namespace: str
+    path: list[str] = field(default_factory=list)
+    deciders: list[Mapping[str, Any]] = field(default_factory=list)
+
+
+def issue(
+    outside: Outside, *, allowed: Allowed, request_id: UUID, sha256: str, now: datetime
+) -> dict[str, Any]:
+    """Issue what was approved; asked again, return the same certificate.
+
+    Raises `NotFound`, `Conflict` for what is not exactly the approved request, `TooEarly`, the
+    engine's `Refused`, `ServiceUnavailable`.
+    """
+    principal = _flows(allowed.namespace)
+    row = _bound(principal, allowed, request_id, sha256, now)
+    if row.state != ISSUED:
+        try:
+            _require_requester(principal, row)
+            issued = issuance.issue_approved(
+                outside,
+                principal=_for(principal, row),
+                request=parse_csr(bytes(row.csr_der), compromised=outside.weak_keys),
+                profile=row.profile,
+                authority_id=row.authority_id,
+                now=now,
+                source=row.source,
+                idempotency=IdempotencyKey(key=str(row.id), request_sha256=bytes.fromhex(sha256)),
+                expect=lambda intended: _require_same(row, intended),
+            )
+        except (Refused, Conflict, NotFound, NotPermitted, Unauthenticated) as error:
+            _close(principal, row, allowed, now, state=FAILED, reason=_words(error))
+            raise
+        _close(principal, row, allowed, now, state=ISSUED, certificate_id=issued.id)
+    with acting_as(principal):
+        row = CertificateRequest.objects.select_related("certificate").get(pk=row.pk)
+    assert row.certificate is not None  # noqa: S101  # So it was closed.
+    return {"request": str(row.id), "certificate": row.certificate.serial_number}
+
+
+def refuse(
+    *, allowed: Allowed, request_id: UUID, sha256: str, reason: str, now: datetime
+) -> dict[str, Any]:
+    """Close the request without a certificate; asked again, change nothing."""
+    principal = _flows(allowed.namespace)
+    row = _bound(principal, allowed, request_id, sha256, now)
+    if row.state != REFUSED:
+        _close(principal, row, allowed, now, state=REFUSED, reason=reason[:1000])
+    return {"request": str(row.id), "state": REFUSED}
+
+
+def revoke(
+    outside: Outside, *, allowed: Allowed, serial_number: str, reason: str, now: datetime
+) -> dict[str, Any]:
+    """Revoke a certificate of the process's namespace; asked again, return the same.
+
+    Raises `NotFound`, the engine's `Refused`, `Conflict`.
+    """
+    principal = _flows(allowed.namespace)
+    revoked = revocation.revoke_certificate(
+        outside, principal=principal, serial_number=serial_number, reason=reason, now=now
+    )
+    with acting_as(principal):
+        record(
+            principal=principal, now=now, action="process.revoked", target=serial_number,
+            details=_told(allowed),
+        )  # fmt: skip
+    return {"certificate": serial_number, "revoked_at": revoked.revoked_at.isoformat()}
+
+
+def _flows(namespace: str) -> Principal:
+    for namespace_id, slug in rows("SELECT id, slug FROM pki.namespaces()"):
+        if slug == namespace:
+            return system_principal(
+                namespace_id=UUID(str(namespace_id)), namespace=slug, name="koolflows"
+            )
+    raise NotFound("namespace")
+
+
+def _for(principal: Principal, row: CertificateRequest) -> Principal:
+    """Return who acts when the certificate is issued: this request, in its requester's name."""
+    return Principal(
+        kind="system",
+        id=f"request:{row.id}",
+        name=row.requester_name,
+        namespace_id=principal.namespace_id,
+        namespace=principal.namespace,
+    )
+
+
+def _bound(
+    principal: Principal, allowed: Allowed, request_id: UUID, sha256: str, now: datetime
+) -> CertificateRequest:
+    """Return the request when this process, and this hash, are the ones that belong to it."""
+    with acting_as(principal):
+        row = CertificateRequest.objects.filter(pk=request_id).first()
+    if row is None:
+        raise NotFound("request")
+    stored = requests.digest(requests.facts_of(row, principal.namespace))
+    if sha256 != row.sha256 or stored != row.sha256:
+        raise Conflict(
+            "request.changed",
+            "What was approved is not what this request asks for. A changed request needs an "
+            "approval of its own.",
+        )
+    if allowed.diagram != row.diagram:
+        raise Conflict(
+            "request.other-diagram",
+            f"This request needs the process {row.diagram!r}, not {allowed.diagram[:100]!r}.",
+        )
+    if row.process_id is None and row.state == requests.RECORDED:
+        if now < row.created_at + _SETTLES_WITHIN:
+            raise TooEarly("The request is being recorded at this moment.")
+        # PKaKey died between KoolFlows' answer and its own record of it.
+        with acting_as(principal):
+            CertificateRequest.objects.filter(pk=row.pk, process_id=None).update(
+                process_id=allowed.id
+            )
+            row.refresh_from_db()
+    if row.process_id != allowed.id:
+        raise Conflict("request.other-process", "Another process decides about this request.")
+    return row
+
+
+def _require_requester(principal: Principal, row: CertificateRequest) -> None:
+    """Refuse for a person who left, or a token that was revoked; one that ended was good then."""
+    if row.requester_kind == "user" and row.requester_id.isdigit():
+        try:
+            principal_of_user(user_id=int(row.requester_id), namespace_id=principal.namespace_id)
+        except NotPermitted:
+            raise _gone(row) from None
+    if row.requester_kind == "token":
+        with acting_as(principal):
+            holds = Token.objects.filter(pk=row.requester_id, revoked_at=None).exists()
+        if not holds:
+            raise _gone(row)
+
+
+def _gone(row: CertificateRequest) -> Conflict:
+    return Conflict(
+        "request.requester-gone",
+        f"{row.requester_name} asked for this and may not any more. Somebody else asks anew.",
+    )
+
+
+def _require_same(row: CertificateRequest, intended: IntendedCertificate) -> None:
+    """Raise when the certificate to be signed is not the one that was approved."""
+    validity = int((intended.not_after - intended.not_before).total_seconds())
+    approved = (
+        row.profile, row.profile_version, row.profile_digest, row.subject, list(row.names),
+        row.public_key_sha256, row.validity_seconds,
+    )  # fmt: skip
+    found = (
+        intended.profile_name, intended.profile_version, intended.profile_digest,
+        intended.subject, names_to_text(intended.names), intended.public_key_sha256, validity,
+    )  # fmt: skip
+    if approved != found:
+        raise Conflict(
+            "request.changed",
+            "The profile or the authority has changed since this was approved, so that another "
+            "certificate would come of it. The request is made anew.",
+        )
+
+
+def _close(
+    principal: Principal,
+    row: CertificateRequest,
+    allowed: Allowed,
+    now: datetime,
+    *,
+    state: str,
+    reason: str = "",
+    certificate_id: UUID | None = None,
+) -> None:
+    with acting_as(principal):
+        changed = CertificateRequest.objects.filter(pk=row.pk, state__in=_OPEN).update(
+            state=state,
+            process_id=allowed.id,
+            diagram_version=allowed.version,
+            diagram_sha256=allowed.sha256,
+            path=allowed.path,
+            deciders=allowed.deciders,
+            reason=reason,
+            certificate_id=certificate_id,
+            closed_at=now,
+        )
+        if not changed:
+            there = CertificateRequest.objects.values_list("state", flat=True).get(pk=row.pk)
+            if there == state:
+                return
+            raise Conflict("request.not-waiting", f"This request is {there} already.")
+        record(
+            principal=principal,
+            now=now,
+            action=f"request.{state}",
+            target=str(row.pk),
+            details={**_told(allowed), "sha256": row.sha256, "reason": reason,
+                     "certificate": str(certificate_id) if certificate_id else None},
+        )  # fmt: skip
+
+
+def _told(allowed: Allowed) -> dict[str, Any]:
+    return {
+        "process": str(allowed.id),
+        "diagram": allowed.diagram,
+        "diagram_version": allowed.version,
+        "diagram_sha256": allowed.sha256,
+        "path": allowed.path,
+        "deciders": allowed.deciders,
+    }
+
+
+def _words(error: Exception) -> str:
+    return str(getattr(error, "detail", "") or error)[:1000]
