@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from SpiffWorkflow.bpmn import BpmnEvent, BpmnWorkflow
+from SpiffWorkflow.bpmn.specs.defaults import BoundaryEvent
 from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
 from SpiffWorkflow.exceptions import SpiffWorkflowException
 from SpiffWorkflow.spiff.specs.defaults import UserTask
@@ -163,8 +164,11 @@ class Run:
     def places(self) -> list[str]:
         """Return the ids of the elements on which a token stands."""
         waiting = TaskState.READY | TaskState.WAITING | TaskState.STARTED
-        found = (task.task_spec.bpmn_id for task in self._workflow.get_tasks(state=waiting))
-        return sorted({name for name in found if name})
+        found = (task.task_spec for task in self._workflow.get_tasks(state=waiting))
+        # An event on a boundary only listens: the token stands on what it is attached to.
+        return sorted(
+            {spec.bpmn_id for spec in found if spec.bpmn_id and not isinstance(spec, BoundaryEvent)}
+        )
 
     def path(self) -> list[str]:
         """Return the ids of the elements that tokens have left, in order."""

@@ -60,6 +60,8 @@ def issue(
     principal = _flows(allowed.namespace)
     row = _bound(principal, allowed, request_id, sha256, now)
     if row.state != ISSUED:
+        if row.state not in _OPEN:
+            raise Conflict("request.not-waiting", f"This request is {row.state} already.")
         try:
             _require_requester(principal, row)
             issued = issuance.issue_approved(
@@ -152,6 +154,12 @@ def _bound(
         raise Conflict(
             "request.other-diagram",
             f"This request needs the process {row.diagram!r}, not {allowed.diagram[:100]!r}.",
+        )
+    if row.state == requests.NOT_STARTED:
+        raise Conflict(
+            "request.not-started",
+            "The requester was told that this request could not be begun, and asks anew. Nothing "
+            "is issued for it.",
         )
     if row.process_id is None and row.state == requests.RECORDED:
         if now < row.created_at + _SETTLES_WITHIN:

@@ -158,11 +158,12 @@ def _known(error: Exception) -> Problem | None:
 _NO_SUCH_PATH: Final = "There is nothing at this address. `openapi.json` lists every address."
 
 
-def _unavailable(what: str) -> Problem:
+def _unavailable(what: str, detail: str = "") -> Problem:
     return Problem(
         "service.unavailable",
-        f"{what} does not answer at the moment. Repeat the request in some seconds with the same "
-        "Idempotency-Key; nothing is issued twice.",
+        detail
+        or f"{what} does not answer at the moment. Repeat the request in some seconds with the "
+        "same Idempotency-Key; nothing is issued twice.",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 
@@ -186,6 +187,9 @@ def _of_service(error: ServiceError) -> Problem:
         case Conflict():
             return Problem(error.code, error.detail)
         case _:
+            if isinstance(error, ServiceUnavailable) and error.what == "koolflows":
+                # Which requests wait for it, and which do not, is worth its own words.
+                return _unavailable("KoolFlows", error.detail)
             what = error.what if isinstance(error, ServiceUnavailable) else "part of the platform"
             return _unavailable(f"The {what}")
 

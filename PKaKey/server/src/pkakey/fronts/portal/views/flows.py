@@ -211,7 +211,7 @@ def picture_of(request: PortalRequest, process_id: UUID) -> str:
     answer = request.services.ask_flows(
         principal=request.principal,
         method="GET",
-        path=f"processes/{process_id}/picture/?styled=no",
+        path=f"processes/{process_id}/picture.svg?styled=no",
         now=clock(),
     )
     if not answer.is_success or not answer.text.startswith(_PICTURE):
