@@ -14,6 +14,10 @@ from ddt.settings import WEAK_KEYS, Settings
 DATABASE = "pkakey"
 DATA_DATABASE = "pesequel"
 FLOWS_DATABASE = "koolflows"
+_NOTICES = (
+    "KOOLFLOWS_SMTP_URL", "KOOLFLOWS_MAIL_FROM", "KOOLFLOWS_MAIL_TO", "KOOLFLOWS_WEBHOOKS",
+    "KOOLFLOWS_WEBHOOK_SECRET_FILE",
+)  # fmt: skip
 
 
 def plain(settings: Settings) -> dict[str, str]:
@@ -108,8 +112,11 @@ class Environments:
         """Return KoolFlows' environment for a process of this database role."""
         settings = self.settings
         secrets = settings.secrets
+        # Where notices of new tasks go is for whoever starts the platform to say.
+        notices = {name: os.environ[name] for name in _NOTICES if name in os.environ}
         environment = {
             **self._ours(),
+            **notices,
             "DJANGO_SETTINGS_MODULE": "koolflows.config.settings",
             "KOOLFLOWS_DATABASE_URL": database_url(settings, f"koolflows_{role}", FLOWS_DATABASE),
             "KOOLFLOWS_DATABASE_PASSWORD_FILE": str(secrets / f"koolflows-{role}-password"),
