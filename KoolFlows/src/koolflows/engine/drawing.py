@@ -185,7 +185,9 @@ def _shape(node: Any, kind: str, box: _Box) -> str:  # noqa: ANN401  # As above.
             rings += f'<circle class="flow-line" cx="{x:g}" cy="{y:g}" r="{radius - 4:g}"/>'
         if kind == "endEvent":
             rings += f'<circle class="flow-line" cx="{x:g}" cy="{y:g}" r="{radius - 2:g}"/>'
-        below = _text(_wrapped(_name(node), 90), x, box.y + box.height + LINE)
+        # Several may sit on one boundary, side by side.
+        room = 48 if kind == "boundaryEvent" else 90
+        below = _text(_wrapped(_name(node), room), x, box.y + box.height + LINE)
         return rings + _sign(node, x, y) + below
     if kind.endswith("Gateway"):
         right, bottom = box.x + box.width, box.y + box.height

@@ -38,9 +38,13 @@ def fields_of(schema: object, typed: Mapping[str, str] | None = None) -> list[Fi
     if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
         return []
     required = schema.get("required") or []
+    # The store keeps no order of an object's members; the list of those required has the author's.
+    order = {name: place for place, name in enumerate(required)}
     return [
         _field(str(name), facts, name in required, typed)
-        for name, facts in schema["properties"].items()
+        for name, facts in sorted(
+            schema["properties"].items(), key=lambda one: order.get(one[0], len(order))
+        )
         if isinstance(facts, dict)
     ]
 
