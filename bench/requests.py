@@ -23,9 +23,9 @@ def csr_pem(name: str) -> str:
     )
 
 
-def issue_request(*, host: str, token: str, csr: str) -> bytes:
-    """Return the bytes of one POST that asks for a tls-server certificate."""
-    body = json.dumps({"csr": csr, "profile": "tls-server"}).encode()
+def issue_request(*, host: str, token: str, csr: str, profile: str = "tls-server") -> bytes:
+    """Return the bytes of one POST that asks for a certificate."""
+    body = json.dumps({"csr": csr, "profile": profile}).encode()
     head = (
         f"POST /api/v1/certificates/ HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
