@@ -315,7 +315,8 @@ def test_inbox_task_process_and_request_are_readable_for_everybody(own: Platform
     wrong: list[str] = []
     axe = resources.files("axe_core_python").joinpath("axe.min.js").read_text()
     with chromium(own) as browser:
-        context = browser.new_context(bypass_csp=True)  # For axe, which is put into the page.
+        # For axe, which is put into the page, and sees colours half way where they move.
+        context = browser.new_context(bypass_csp=True, reduced_motion="reduce")
         context.set_default_timeout(60_000)
         page = context.new_page()
         sign_in(page, own, "vera", one_time)

@@ -382,3 +382,58 @@ def test_taking_the_approval_away_lets_the_profile_issue_again(asking: Any) -> N
     assert services.require_approval(diagram=None, **arguments) == 3
     assert services.require_approval(diagram=None, **arguments) == 3
     assert ask(asking).serial_number
+
+
+def process_of(serial_number: str, **more: Any) -> dict[str, Any]:
+    process = {
+        "id": str(uuid4()), "key": "mass-replacement-drill", "version": 1, "sha256": "d" * 64,
+        "namespace": "default", "path": [], "deciders": [],
+    }  # fmt: skip
+    parameters = {"serial_number": serial_number, "reason": "superseded"}
+    return {"parameters": parameters, "process": process | more}
+
+
+def test_a_process_renews_with_the_same_key_once_for_each_job(asking: Any) -> None:
+    old = asking.issue("b.example.test")
+    body = process_of(old.serial_number)
+    first = operation("renew", body, job="job-7")
+    assert first.status_code == 200, first.content
+    assert operation("renew", body, job="job-7").json() == first.json()
+    assert first.json()["replaces"] == old.serial_number
+    other = operation("renew", body, job="job-8").json()["certificate"]
+    assert len({old.serial_number, first.json()["certificate"], other}) == 3
+
+
+def test_what_is_revoked_or_needs_another_diagram_is_not_renewed(
+    asking: Any, admin_connection: Any
+) -> None:
+    gone = asking.issue("b.example.test").serial_number
+    asking.services.revoke_certificate(
+        principal=asking.admin, serial_number=gone, reason="keyCompromise", now=asking.now
+    )
+    answer = operation("renew", process_of(gone))
+    assert (answer.status_code, answer.json()["code"]) == (409, "renewal.revoked")
+    asked = ask(asking)
+    serial = operation("issue", told(asked)).json()["certificate"]
+    answer = operation("renew", process_of(serial))
+    assert (answer.status_code, answer.json()["code"]) == (409, "renewal.needs-approval")
+    assert certificates(admin_connection) == 1
+    assert operation("renew", process_of(serial, key=DIAGRAM)).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["renew", "revoke"])
+def test_a_process_of_another_namespace_reaches_no_certificate_here(asking: Any, name: str) -> None:
+    old = asking.issue("b.example.test").serial_number
+    for serial, namespace in ((old, "guest"), ("0" * 40, "default"), ("xyz", "default")):
+        answer = operation(name, process_of(serial, namespace=namespace))
+        assert (answer.status_code, answer.json()["code"]) == (404, "resource.not-found")
+
+
+def test_a_process_revokes_and_asked_again_says_the_same(asking: Any) -> None:
+    old = asking.issue("b.example.test").serial_number
+    first = operation("revoke", process_of(old))
+    assert first.status_code == 200, first.content
+    again = operation("revoke", process_of(old))
+    assert again.status_code == 200, again.content
+    assert again.json() == first.json()
+    assert operation("revoke", process_of(old, key="x")).json() == first.json()

@@ -130,6 +130,15 @@ class Services:
             self.outside, allowed=allowed, serial_number=serial_number, reason=reason, now=now
         )
 
+    @use_case("renew_allowed")
+    def renew_allowed(
+        self, *, allowed: approved.Allowed, serial_number: str, key: str, now: datetime
+    ) -> dict[str, Any]:
+        """Renew a certificate as a process of KoolFlows has allowed."""
+        return approved.renew(
+            self.outside, allowed=allowed, serial_number=serial_number, key=key, now=now
+        )
+
     def ask_flows(
         self,
         *,

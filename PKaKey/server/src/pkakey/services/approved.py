@@ -4,13 +4,14 @@ KoolFlows proves itself by the shared service key (`fronts.flows`); its word is 
 which way. That a certificate is the one that was approved, PKaKey checks itself.
 """
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from pkakey_engine.errors import Refused
+from pkakey_engine.errors import Refusal, Refused
 from pkakey_engine.issuance import IntendedCertificate, parse_csr
 
 from pkakey.selectors.values import names_to_text
@@ -20,7 +21,9 @@ from pkakey.services.intents import IdempotencyKey
 from pkakey.services.outside import Outside
 from pkakey.services.principals import Principal, principal_of_user, system_principal
 from pkakey.services.records import record
+from pkakey.store.certificates.models import Certificate, Intent
 from pkakey.store.context import acting_as
+from pkakey.store.profiles.models import Profile
 from pkakey.store.reading import rows
 from pkakey.store.requests.models import CertificateRequest
 from pkakey.store.tokens.models import Token
@@ -104,15 +107,81 @@ def revoke(
     Raises `NotFound`, the engine's `Refused`, `Conflict`.
     """
     principal = _flows(allowed.namespace)
-    revoked = revocation.revoke_certificate(
-        outside, principal=principal, serial_number=serial_number, reason=reason, now=now
-    )
+    try:
+        revocation.revoke_certificate(
+            outside, principal=principal, serial_number=serial_number, reason=reason, now=now
+        )
+    except Refused as refused:
+        # Asked again, or somebody was first: it is revoked, as this process wants it.
+        if refused.refusal is not Refusal.REVOCATION_ALREADY_REVOKED:
+            raise
+    else:
+        with acting_as(principal):
+            record(
+                principal=principal, now=now, action="process.revoked", target=serial_number,
+                details=_told(allowed),
+            )  # fmt: skip
     with acting_as(principal):
-        record(
-            principal=principal, now=now, action="process.revoked", target=serial_number,
-            details=_told(allowed),
-        )  # fmt: skip
-    return {"certificate": serial_number, "revoked_at": revoked.revoked_at.isoformat()}
+        found = Certificate.objects.filter(serial_number=serial_number, revoked_at__isnull=False)
+        at = found.values_list("revoked_at", flat=True).order_by("-issued_at").first()
+    return {"certificate": serial_number, "revoked_at": at.isoformat() if at else None}
+
+
+def renew(
+    outside: Outside, *, allowed: Allowed, serial_number: str, key: str, now: datetime
+) -> dict[str, Any]:
+    """Issue a certificate anew from its own request; `key` makes it happen once.
+
+    Same key, subject and names. Raises `NotFound`, the engine's `Refused`, and `Conflict` for one
+    that is revoked, that would come out otherwise, or whose profile needs another diagram.
+    """
+    principal = _flows(allowed.namespace)
+    with acting_as(principal):
+        found = Certificate.objects.filter(serial_number=serial_number, purpose="leaf")
+        old = found.order_by("-issued_at").first()
+        asked = Intent.objects.filter(pk=old.pk).first() if old else None
+        profiles = Profile.objects.filter(name=old.profile if old else "", is_current=True)
+        data = profiles.values_list("data", flat=True).first() or {}
+    if old is None or asked is None or not asked.request_der:
+        raise NotFound("certificate")
+    if old.revoked_at is not None:
+        raise Conflict("renewal.revoked", f"{serial_number} is revoked, and so is not renewed.")
+    if data.get("approval", {}).get("diagram", allowed.diagram) != allowed.diagram:
+        raise Conflict(
+            "renewal.needs-approval",
+            f"Profile {old.profile!r} needs another diagram, so that this process cannot renew.",
+        )
+    issued = issuance.issue_approved(
+        outside,
+        principal=replace(principal, id=f"process:{allowed.id}", name=old.requested_by),
+        request=parse_csr(bytes(asked.request_der), compromised=outside.weak_keys),
+        profile=old.profile,
+        authority_id=old.authority_id,
+        now=now,
+        source=old.source,
+        idempotency=IdempotencyKey(
+            key=key, request_sha256=hashlib.sha256(f"renew {serial_number}".encode()).digest()
+        ),
+        expect=lambda intended: _require_like(old, intended),
+    )
+    if not issued.replayed:
+        with acting_as(principal):
+            record(
+                principal=principal, now=now, action="process.renewed", target=serial_number,
+                details={**_told(allowed), "by": issued.serial_number},
+            )  # fmt: skip
+    return {"certificate": issued.serial_number, "replaces": serial_number}
+
+
+def _require_like(old: Certificate, intended: IntendedCertificate) -> None:
+    before = (old.subject, list(old.names), old.public_key_sha256)
+    if before != (
+        intended.subject, names_to_text(intended.names), intended.public_key_sha256,
+    ):  # fmt: skip
+        raise Conflict(
+            "renewal.changed",
+            "The profile has changed since, so that another certificate would come of it.",
+        )
 
 
 def _flows(namespace: str) -> Principal:

@@ -50,6 +50,7 @@ def test_every_conflict_that_a_request_can_meet_has_a_problem() -> None:
     # By a command only, and by KoolFlows at its internal address.
     out_of_reach |= {"profile.invalid", "request.changed", "request.other-diagram"}
     out_of_reach |= {"request.other-process", "request.not-started", "request.not-waiting"}
+    out_of_reach |= {"renewal.revoked", "renewal.needs-approval", "renewal.changed"}
     folder = Path(pkakey.services.__file__).parent
     raised = set()
     for module in folder.glob("*.py"):

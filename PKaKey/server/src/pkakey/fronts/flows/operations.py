@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 MOST_BYTES: Final = 256 * 1024
 Operation = Callable[[Services, Mapping[str, Any], Allowed, datetime], dict[str, Any]]
+KEY: Final = "idempotency key"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SERIAL: Final = re.compile(r"[0-9a-f]{1,40}")
@@ -106,7 +107,8 @@ def _read(request: HttpRequest) -> tuple[Mapping[str, Any], Allowed]:
             path=[str(step)[:200] for step in list(process["path"])[:_MOST_STEPS]],
             deciders=[dict(one) for one in list(process["deciders"])[:_MOST_STEPS]],
         )
-        parameters = dict(body["parameters"])
+        # No parameter of a diagram has this name, with a space in it.
+        parameters = {**dict(body["parameters"]), KEY: request.headers["Idempotency-Key"]}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MalformedError("The body is not parameters and process as JSON.") from error
     return parameters, allowed
@@ -153,19 +155,34 @@ def _refuse(
 def _revoke(
     services: Services, parameters: Mapping[str, Any], allowed: Allowed, now: datetime
 ) -> dict[str, Any]:
-    serial_number = _text(parameters, "serial_number", 40)
-    if not _SERIAL.fullmatch(serial_number):
-        raise NotFound("certificate")
     return services.revoke_allowed(
         allowed=allowed,
-        serial_number=serial_number,
+        serial_number=_serial(parameters),
         reason=_text(parameters, "reason", 40),
         now=now,
     )
 
 
+def _renew(
+    services: Services, parameters: Mapping[str, Any], allowed: Allowed, now: datetime
+) -> dict[str, Any]:
+    return services.renew_allowed(
+        allowed=allowed,
+        serial_number=_serial(parameters),
+        key=_text(parameters, KEY, 255),
+        now=now,
+    )
+
+
+def _serial(parameters: Mapping[str, Any]) -> str:
+    serial_number = _text(parameters, "serial_number", 40)
+    if not _SERIAL.fullmatch(serial_number):
+        raise NotFound("certificate")
+    return serial_number
+
+
 _OPERATIONS: Final[Mapping[str, Operation]] = {
-    "issue": _issue, "refuse": _refuse, "revoke": _revoke,
+    "issue": _issue, "refuse": _refuse, "revoke": _revoke, "renew": _renew,
 }  # fmt: skip
 
 

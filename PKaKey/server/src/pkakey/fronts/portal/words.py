@@ -31,6 +31,7 @@ ACTS: Final = {
     "request.issued": "Request approved and issued",
     "request.refused": "Request refused",
     "request.failed": "Approved request could not be issued",
+    "process.renewed": "Renewed by a process",
     "process.revoked": "Revoked by a process",
     "intent.abandoned": "Unfinished issuance given up",
 }
