@@ -3,10 +3,9 @@
 Only services and selectors open transactions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from pkakey_engine.revocation import RevocationReason
@@ -14,14 +13,12 @@ from theddt_identity import Caller
 
 from pkakey.selectors.results import RequestItem
 from pkakey.services import (
-    approved,
     authority_creation,
     bootstrapping,
     callers,
     cli_token,
     crl_publishing,
     expiry,
-    flows_tokens,
     gateway_certificate,
     inventory_delivery,
     issuance,
@@ -35,10 +32,9 @@ from pkakey.services import (
     relaying,
     revocation,
     sign_in,
-    to_flows,
     tokens,
 )
-from pkakey.services.errors import ServiceUnavailable
+from pkakey.services.flows import FlowsServices
 from pkakey.services.measuring import use_case
 from pkakey.services.outside import Outside
 from pkakey.services.principals import Principal, principal_of_user
@@ -102,62 +98,10 @@ class Services:
             idempotency_key=idempotency_key,
         )
 
-    @use_case("issue_approved")
-    def issue_approved(
-        self, *, allowed: approved.Allowed, request_id: UUID, sha256: str, now: datetime
-    ) -> dict[str, Any]:
-        """Issue what a process of KoolFlows has allowed. See `services.approved`."""
-        return approved.issue(
-            self.outside, allowed=allowed, request_id=request_id, sha256=sha256, now=now
-        )
-
-    @use_case("refuse_request")
-    def refuse_request(
-        self, *, allowed: approved.Allowed, request_id: UUID, sha256: str, reason: str,
-        now: datetime,
-    ) -> dict[str, Any]:  # fmt: skip
-        """Close a request that a process has refused."""
-        return approved.refuse(
-            allowed=allowed, request_id=request_id, sha256=sha256, reason=reason, now=now
-        )
-
-    @use_case("revoke_allowed")
-    def revoke_allowed(
-        self, *, allowed: approved.Allowed, serial_number: str, reason: str, now: datetime
-    ) -> dict[str, Any]:
-        """Revoke a certificate as a process of KoolFlows has allowed."""
-        return approved.revoke(
-            self.outside, allowed=allowed, serial_number=serial_number, reason=reason, now=now
-        )
-
-    @use_case("renew_allowed")
-    def renew_allowed(
-        self, *, allowed: approved.Allowed, serial_number: str, key: str, now: datetime
-    ) -> dict[str, Any]:
-        """Renew a certificate as a process of KoolFlows has allowed."""
-        return approved.renew(
-            self.outside, allowed=allowed, serial_number=serial_number, key=key, now=now
-        )
-
-    def ask_flows(
-        self,
-        *,
-        principal: Principal,
-        method: str,
-        path: str,
-        now: datetime,
-        body: Mapping[str, Any] | None = None,
-    ) -> to_flows.Answer:
-        """Ask KoolFlows in this person's name; raises `ServiceUnavailable("koolflows")`."""
-        if self.outside.flows is None:
-            raise ServiceUnavailable("koolflows", "This platform has no KoolFlows.")
-        return self.outside.flows.call(
-            method,
-            path,
-            token=flows_tokens.mint_for_flows(self.outside, principal=principal, now=now),
-            body=body,
-            request_id=principal.request_id,
-        )
+    @property
+    def flows(self) -> FlowsServices:
+        """What KoolFlows asks of us, and what is asked of it."""
+        return FlowsServices(self.outside)
 
     def require_approval(
         self, *, namespace: str, profile: str, diagram: str | None, now: datetime

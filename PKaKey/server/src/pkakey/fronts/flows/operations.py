@@ -139,7 +139,7 @@ def _issue(
     services: Services, parameters: Mapping[str, Any], allowed: Allowed, now: datetime
 ) -> dict[str, Any]:
     request_id, sha256 = _request_of(parameters)
-    return services.issue_approved(allowed=allowed, request_id=request_id, sha256=sha256, now=now)
+    return services.flows.issue(allowed=allowed, request_id=request_id, sha256=sha256, now=now)
 
 
 def _refuse(
@@ -147,7 +147,7 @@ def _refuse(
 ) -> dict[str, Any]:
     request_id, sha256 = _request_of(parameters)
     reason = _text(parameters, "reason", 2000)
-    return services.refuse_request(
+    return services.flows.refuse(
         allowed=allowed, request_id=request_id, sha256=sha256, reason=reason, now=now
     )
 
@@ -155,7 +155,7 @@ def _refuse(
 def _revoke(
     services: Services, parameters: Mapping[str, Any], allowed: Allowed, now: datetime
 ) -> dict[str, Any]:
-    return services.revoke_allowed(
+    return services.flows.revoke(
         allowed=allowed,
         serial_number=_serial(parameters),
         reason=_text(parameters, "reason", 40),
@@ -166,7 +166,7 @@ def _revoke(
 def _renew(
     services: Services, parameters: Mapping[str, Any], allowed: Allowed, now: datetime
 ) -> dict[str, Any]:
-    return services.renew_allowed(
+    return services.flows.renew(
         allowed=allowed,
         serial_number=_serial(parameters),
         key=_text(parameters, KEY, 255),

@@ -43,7 +43,7 @@ def ask(
     request: PortalRequest, method: str, path: str, body: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Return KoolFlows' answer; raises `NotFound`, `RefusedByFlows`, `ServiceUnavailable`."""
-    answer = request.services.ask_flows(
+    answer = request.services.flows.ask(
         principal=request.principal, method=method, path=path, body=body, now=clock()
     )
     if answer.status == HTTPStatus.NOT_FOUND:
@@ -208,7 +208,7 @@ def process(request: PortalRequest, process_id: UUID) -> HttpResponse:
 
 def picture_of(request: PortalRequest, process_id: UUID) -> str:
     """Return the process's picture, to stand in a page of ours; empty when there is none."""
-    answer = request.services.ask_flows(
+    answer = request.services.flows.ask(
         principal=request.principal,
         method="GET",
         path=f"processes/{process_id}/picture.svg?styled=no",

@@ -1,0 +1,77 @@
+"""The use cases between PKaKey and KoolFlows: what a process lets happen, and asking it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pkakey.services import approved, flows_tokens, to_flows
+from pkakey.services.errors import ServiceUnavailable
+from pkakey.services.measuring import use_case
+from pkakey.services.outside import Outside
+from pkakey.services.principals import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsServices:
+    """These use cases, bound to what they need from outside; `services.approved` has the rest."""
+
+    outside: Outside
+
+    @use_case("issue_approved")
+    def issue(
+        self, *, allowed: approved.Allowed, request_id: UUID, sha256: str, now: datetime
+    ) -> dict[str, Any]:
+        """Issue what a process of KoolFlows has allowed. See `services.approved`."""
+        return approved.issue(
+            self.outside, allowed=allowed, request_id=request_id, sha256=sha256, now=now
+        )
+
+    @use_case("refuse_request")
+    def refuse(
+        self, *, allowed: approved.Allowed, request_id: UUID, sha256: str, reason: str,
+        now: datetime,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Close a request that a process has refused."""
+        return approved.refuse(
+            allowed=allowed, request_id=request_id, sha256=sha256, reason=reason, now=now
+        )
+
+    @use_case("revoke_allowed")
+    def revoke(
+        self, *, allowed: approved.Allowed, serial_number: str, reason: str, now: datetime
+    ) -> dict[str, Any]:
+        """Revoke a certificate as a process of KoolFlows has allowed."""
+        return approved.revoke(
+            self.outside, allowed=allowed, serial_number=serial_number, reason=reason, now=now
+        )
+
+    @use_case("renew_allowed")
+    def renew(
+        self, *, allowed: approved.Allowed, serial_number: str, key: str, now: datetime
+    ) -> dict[str, Any]:
+        """Renew a certificate as a process of KoolFlows has allowed."""
+        return approved.renew(
+            self.outside, allowed=allowed, serial_number=serial_number, key=key, now=now
+        )
+
+    def ask(
+        self,
+        *,
+        principal: Principal,
+        method: str,
+        path: str,
+        now: datetime,
+        body: Mapping[str, Any] | None = None,
+    ) -> to_flows.Answer:
+        """Ask KoolFlows in this person's name; raises `ServiceUnavailable("koolflows")`."""
+        if self.outside.flows is None:
+            raise ServiceUnavailable("koolflows", "This platform has no KoolFlows.")
+        return self.outside.flows.call(
+            method,
+            path,
+            token=flows_tokens.mint_for_flows(self.outside, principal=principal, now=now),
+            body=body,
+            request_id=principal.request_id,
+        )
