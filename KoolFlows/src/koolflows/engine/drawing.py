@@ -23,6 +23,7 @@ _STYLE: Final = """
 .flow-picture .flow-arrow,.flow-picture .flow-mark{fill:#3b4252}
 .flow-picture .flow-line{fill:none;stroke:#3b4252;stroke-width:1.3}
 .flow-picture .flow-text{fill:#1b1f27;text-anchor:middle}
+.flow-picture .flow-text{paint-order:stroke;stroke:#fff;stroke-width:3}
 .flow-picture .flow-passed .flow-shape{stroke:#2f7d4f;stroke-width:2.2}
 .flow-picture .flow-here .flow-shape{fill:#fff1c2;stroke:#a15c00;stroke-width:3}
 .flow-picture .flow-token{fill:#a15c00}
@@ -30,7 +31,7 @@ _STYLE: Final = """
 .flow-picture .flow-shape{fill:#232936;stroke:#aab4c5}
 .flow-picture .flow-edge,.flow-picture .flow-line{stroke:#aab4c5}
 .flow-picture .flow-arrow,.flow-picture .flow-mark{fill:#aab4c5}
-.flow-picture .flow-text{fill:#eef1f6}
+.flow-picture .flow-text{fill:#eef1f6;stroke:#232936}
 .flow-picture .flow-passed .flow-shape{stroke:#6fce95}
 .flow-picture .flow-here .flow-shape{fill:#4a3708;stroke:#ffc45c}
 .flow-picture .flow-token{fill:#ffc45c}}
