@@ -437,3 +437,29 @@ def test_a_process_revokes_and_asked_again_says_the_same(asking: Any) -> None:
     assert again.status_code == 200, again.content
     assert again.json() == first.json()
     assert operation("revoke", process_of(old, key="x")).json() == first.json()
+
+
+def test_a_token_made_by_a_token_speaks_as_the_person_behind_both(asking: Any) -> None:
+    from pkakey.services.flows_tokens import subject_of
+    from pkakey.services.tokens import authenticate_token
+
+    first = asking.token("tokens:manage", "certificates:issue")
+    maker = authenticate_token(first.token, asking.now)
+    second = asking.token("certificates:issue", principal=maker)
+    principal = authenticate_token(second.token, asking.now)
+    assert subject_of(principal) == asking.admin.id
+    asking.services.revoke_token(principal=asking.admin, token_id=first.id, now=asking.now)
+    assert subject_of(principal) == asking.admin.id
+
+
+def test_a_token_of_the_platform_itself_is_nobodys(asking: Any) -> None:
+    from pkakey.services.flows_tokens import subject_of
+    from pkakey.services.principals import system_principal
+    from pkakey.services.tokens import authenticate_token
+
+    system = system_principal(
+        namespace_id=asking.namespace_id, namespace="default", name="bootstrap"
+    )
+    made = asking.token("certificates:issue", principal=system)
+    principal = authenticate_token(made.token, asking.now)
+    assert subject_of(principal) == f"token:{made.id}"

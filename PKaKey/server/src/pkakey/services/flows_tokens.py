@@ -24,28 +24,25 @@ def subject_of(principal: Principal) -> str:
     A person of Keycloak has the subject of Keycloak's own tokens; a token has that of the person
     who made it, so that nobody is two for a service that tells requester and approver apart.
     """
-    kind, actor = principal.kind, principal.id
-    if kind == "token":
-        with acting_as(principal):
-            maker = Token.objects.filter(pk=actor).values_list("created_by", flat=True).first()
-        made_by, _, who = (maker or "").partition(":")
-        if made_by == "token":
-            return subject_of(_token(principal, who))
-        if made_by != "user":
-            return f"token:{actor}"
-        kind, actor = "user", who
+    kind, actor = _maker(principal) if principal.kind == "token" else (principal.kind, principal.id)
     if kind == "user" and actor.isdigit():
         accounts = SocialAccount.objects.filter(provider=PROVIDER, user_id=int(actor))
         return str(accounts.values_list("uid", flat=True).first() or actor)
     return actor if kind == "user" else f"{kind}:{actor}"
 
 
-def _token(principal: Principal, token_id: str) -> Principal:
-    """Return the token that made this one; it may be revoked by now, which changes no name."""
-    return Principal(
-        kind="token", id=token_id, name="", namespace_id=principal.namespace_id,
-        namespace=principal.namespace,
-    )  # fmt: skip
+def _maker(principal: Principal) -> tuple[str, str]:
+    """Return the person who made a token, or the token that made it, back to the first one."""
+    kind, actor = "token", principal.id
+    # Each was there before the one that it made, so that this comes to an end; revoked or not.
+    with acting_as(principal):
+        while kind == "token":
+            found = Token.objects.filter(pk=actor).values_list("created_by", flat=True)
+            made_by, _, who = (found.first() or "").partition(":")
+            if made_by not in {"user", "token"}:
+                break
+            kind, actor = made_by, who
+    return kind, actor
 
 
 def mint_for_flows(outside: Outside, *, principal: Principal, now: datetime) -> str:
