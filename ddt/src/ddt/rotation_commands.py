@@ -7,7 +7,7 @@ import typer
 
 from ddt import output, settings
 from ddt.errors import TroubleError
-from ddt.rotation import secret_key
+from ddt.rotation import secret_key, token_key
 from ddt.rotation.journal import Journal
 from ddt.rotation.rotate import KINDS, Rotation, changed_at
 
@@ -24,8 +24,8 @@ def rotate(
         bool,
         typer.Option(
             "--at-once",
-            help=f"For {secret_key.SECRET}: sessions under the key before end now, not in 12 "
-            "hours. For a key that somebody else has seen.",
+            help=f"For {secret_key.SECRET} and {token_key.SECRET}: sessions and tokens of the key "
+            "before end now, not in 12 and 24 hours. For a key that somebody else has seen.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -38,10 +38,10 @@ def rotate(
     if not name:
         _list(chosen, as_json=as_json)
         return
-    if at_once and name != secret_key.SECRET:
+    if at_once and name not in {secret_key.SECRET, token_key.SECRET}:
         raise TroubleError(
-            f"--at-once is for {secret_key.SECRET} only: of every other secret the value before "
-            "ends at once anyway.",
+            f"--at-once is for {secret_key.SECRET} and {token_key.SECRET} only: of every "
+            "other secret the value before ends at once anyway.",
         )
     rotation = Rotation(chosen, datetime.now(UTC), at_once=at_once, tell=output.note)
     is_resumed = rotation.run(name)

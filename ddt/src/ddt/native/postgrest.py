@@ -15,12 +15,14 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
 
 from ddt import secret_files
 from ddt.errors import TroubleError
 from ddt.native import token_keys
+from ddt.rotation.journal import Journal
 from ddt.settings import Settings
 
 VERSION = "12.0.2"
@@ -89,10 +91,15 @@ def write_configuration(
 
 
 def write_keys(settings: Settings) -> Path:
-    """Write the public keys of PKaKey's tokens where PostgREST reads them; return the file."""
+    """Write the public keys of PKaKey's tokens where PostgREST reads them; return the file.
+
+    One that is to sign next is among them before it does.
+    """
     file = settings.home / "postgrest" / "jwks.json"
     secret = secret_files.read(settings.secrets, secret_files.TOKEN_KEY)
-    file.write_text(token_keys.jwk_set(secret), encoding="ascii")
+    coming = Journal(settings.secrets).coming(secret_files.TOKEN_KEY) or ""
+    jwks = token_keys.jwk_set(secret, datetime.now(UTC), coming)
+    file.write_text(jwks, encoding="ascii")
     return file
 
 

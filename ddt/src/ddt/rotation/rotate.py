@@ -12,7 +12,7 @@ from ddt.errors import TroubleError
 from ddt.native import alone, start
 from ddt.native.queue_configuration import SECRET as QUEUE
 from ddt.native.services import manage_environment, valkey_port
-from ddt.rotation import queue, roles, secret_key
+from ddt.rotation import queue, roles, secret_key, token_key
 from ddt.rotation.journal import NEXT, Journal, exclusively
 from ddt.settings import Settings
 
@@ -42,6 +42,7 @@ KINDS = {
     "pesequel-pgadmin-password": Kind("pgAdmin's entry for the inventory"),
     QUEUE: Kind("Valkey: queue, cache, events", ("worker", "beat", "metrics", "web")),
     secret_key.SECRET: Kind("what Django signs: sessions, forms", ("web", "worker")),
+    token_key.SECRET: Kind("what PKaKey signs: tokens for the data API", ("postgrest",)),
     KEY_ENCRYPTION_KEY: Kind("the seal of the signer's keys", ("signer",)),
     TOKEN: Kind("the API token of ddt on this machine"),
 }
@@ -99,6 +100,8 @@ class Rotation:
             if self.at_once:
                 secret_key.forget(self.settings)
             self._restart(KINDS[name].services)
+        elif name == token_key.SECRET:
+            self._token_key(is_switched=is_switched)
         else:
             self._key_encryption_key(is_switched=is_switched)
         journal.end(name)
@@ -115,6 +118,19 @@ class Rotation:
         if port is not None:
             self._restart(KINDS[QUEUE].services)
             queue.forbid(self.settings, port)
+
+    def _token_key(self, *, is_switched: bool) -> None:
+        """Let PostgREST, which reads keys when it starts, know the new one before it signs."""
+        name = token_key.SECRET
+        if not is_switched:
+            token_key.prepare(self.settings, now=self.now, at_once=self.at_once)
+            if not self.at_once:
+                self._restart(KINDS[name].services)
+            Journal(self.settings.secrets).switch(name)
+        if self.at_once:
+            token_key.forget(self.settings, now=self.now)
+        if self.at_once or is_switched:
+            self._restart(KINDS[name].services)
 
     def _key_encryption_key(self, *, is_switched: bool) -> None:
         """Let the signer, the only one that opens keys, seal each again when it starts."""
@@ -164,7 +180,14 @@ class Rotation:
 
     def _restart(self, services: tuple[str, ...]) -> None:
         if self._runs():
+            absent = {
+                row["name"]
+                for row in start.status(self.settings)["services"]
+                if row["state"] == "absent"
+            }
             for service in services:
+                if service in absent:
+                    continue
                 self.tell(f"Restarting {service} …")
                 start.restart(self.settings, service)
 
