@@ -177,7 +177,7 @@ def test_a_change_of_the_token_key_that_was_cut_off_goes_on_with_the_same_new_ke
 ) -> None:
     (chosen.home / "postgrest").mkdir()
     old = signing(chosen, NOW)[0].pem
-    token_key.prepare(chosen, now=NOW, at_once=False)
+    token_key.prepare(journal, now=NOW, at_once=False)
     new = token_keys.keys(journal.coming(token_key.SECRET) or "", NOW)[0].pem
     # Whoever checks by a file knows both, before the new one signs.
     published = json.loads(postgrest.write_keys(chosen).read_text())["keys"]
@@ -189,7 +189,7 @@ def test_a_change_of_the_token_key_that_was_cut_off_goes_on_with_the_same_new_ke
 def test_a_change_that_was_cut_off_after_the_switch_can_still_be_made_to_end_at_once(
     chosen: Settings, journal: Journal
 ) -> None:
-    token_key.prepare(chosen, now=NOW, at_once=False)
+    token_key.prepare(journal, now=NOW, at_once=False)
     journal.switch(token_key.SECRET)
     new = signing(chosen, NOW)[0].pem
     assert Rotation(chosen, NOW, at_once=True).run(token_key.SECRET)

@@ -121,14 +121,14 @@ class Rotation:
 
     def _token_key(self, *, is_switched: bool) -> None:
         """Let PostgREST, which reads keys when it starts, know the new one before it signs."""
-        name = token_key.SECRET
+        name, journal = token_key.SECRET, Journal(self.settings.secrets)
         if not is_switched:
-            token_key.prepare(self.settings, now=self.now, at_once=self.at_once)
+            token_key.prepare(journal, now=self.now, at_once=self.at_once)
             if not self.at_once:
                 self._restart(KINDS[name].services)
-            Journal(self.settings.secrets).switch(name)
+            journal.switch(name)
         if self.at_once:
-            token_key.forget(self.settings, now=self.now)
+            token_key.forget(journal, now=self.now)
         if self.at_once or is_switched:
             self._restart(KINDS[name].services)
 
@@ -212,12 +212,6 @@ def check(settings: Settings, name: str) -> None:
             "The database server is one of your own (DATABASE_URL): change its administrator's "
             "password there, then in DATABASE_URL.",
         )
-
-
-def changed_at(settings: Settings, name: str) -> float | None:
-    """Return when the secret got its value (seconds since 1970), or None without the file."""
-    file: Path = settings.secrets / name
-    return file.stat().st_mtime if file.exists() else None
 
 
 def _check_keystore(settings: Settings, kek_file: Path) -> None:
