@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import jwt
 import psycopg
 import pytest
 from ddt.native import postgresql
@@ -246,6 +247,57 @@ def test_the_commands_own_token_is_replaced_and_the_old_one_opens_nothing(own: P
     assert_well(own, "token")
 
 
+def signed(platform: Platform, name: str) -> str:
+    """Return a token that the data API and the REST API check by PKaKey's public keys."""
+    words = ("--jwt", "--scope", "data:read", "--scope", "certificates:read")
+    return platform.ddt("token", "create", "--name", name, *words).stdout.strip()
+
+
+def answers(platform: Platform, token: str) -> dict[str, int]:
+    """Return what the data API and the REST API say to the token."""
+    addresses = {
+        "data": f"https://api.{platform.domain}:{platform.https_port}/certificates?limit=1",
+        "rest": f"{platform.portal}/api/v1/certificates/",
+    }
+    found = {}
+    for name, url in addresses.items():
+        host = f"{url.split('/')[2]}:127.0.0.1"
+        words = ("-o", "/dev/null", "-w", "%{http_code}", "--resolve", host)
+        headers = ("-H", f"Authorization: Bearer {token}")
+        found[name] = int(platform.curl(url, *words, *headers).stdout)
+    return found
+
+
+def published(platform: Platform) -> set[str]:
+    text = platform.curl(f"{platform.portal}/.well-known/jwks.json").stdout
+    return {key["kid"] for key in json.loads(text)["keys"]}
+
+
+GOOD, BAD = {"data": 200, "rest": 200}, {"data": 401, "rest": 401}
+
+
+def test_tokens_live_on_under_another_signing_key_unless_they_end_at_once(own: Platform) -> None:
+    former = signed(own, "former")
+    assert answers(own, former) == GOOD
+    before = services(own)
+    own.ddt("rotate", "token-signing-key")
+    newer = signed(own, "newer")
+    kids = [jwt.get_unverified_header(token)["kid"] for token in (former, newer)]
+    assert kids[0] != kids[1]
+    assert published(own) == set(kids)
+    assert answers(own, former) == answers(own, newer) == GOOD
+    after = services(own)
+    assert {each for each in before if before[each] != after[each]} == {"postgrest"}
+    assert_nothing_is_left(own)
+    own.ddt("rotate", "token-signing-key", "--at-once")
+    newest = signed(own, "newest")
+    assert answers(own, former) == answers(own, newer) == BAD
+    assert answers(own, newest) == GOOD
+    assert published(own) == {jwt.get_unverified_header(newest)["kid"]}
+    assert_well(own, "token-key")
+    assert_nothing_is_left(own)
+
+
 def test_a_service_that_starts_when_a_change_was_cut_off_finds_the_password_that_counts(
     own: Platform,
 ) -> None:
@@ -287,7 +339,9 @@ def test_the_queue_takes_both_passwords_until_the_change_is_finished(own: Platfo
     assert_well(own, "both")
 
 
-@pytest.mark.parametrize("name", ["pkakey-web-password", "redis-password", "keystore-kek"])
+@pytest.mark.parametrize(
+    "name", ["pkakey-web-password", "redis-password", "keystore-kek", "token-signing-key"]
+)
 def test_a_rotation_that_is_killed_anywhere_leaves_a_working_platform(
     own: Platform, name: str
 ) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from ddt.errors import TroubleError
-from ddt.rotation import secret_key
+from ddt.native import postgrest, token_keys
+from ddt.rotation import secret_key, token_key
 from ddt.rotation.journal import Journal, exclusively
 from ddt.rotation.rotate import KINDS, Rotation
 from ddt.settings import Settings
@@ -51,7 +52,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_every_secret_of_the_platform_is_of_a_kind_that_can_be_rotated() -> None:
-    assert set(secret_files.NAMES) <= set(KINDS)
+    assert {*secret_files.NAMES, secret_files.TOKEN_KEY} <= set(KINDS)
 
 
 def test_the_value_to_come_is_made_once_and_for_the_owner_only(journal: Journal) -> None:
@@ -139,6 +140,70 @@ def test_a_change_of_the_secret_key_that_was_cut_off_before_the_switch_keeps_eac
     assert Rotation(chosen, NOW).run(KEY)
     assert secret_files.read(chosen.secrets, KEY) == new
     assert fallbacks(chosen) == [old]
+
+
+def signing(chosen: Settings, now: datetime) -> list[token_keys.Key]:
+    return token_keys.keys(secret_files.read(chosen.secrets, token_key.SECRET), now)
+
+
+def test_keys_that_signed_are_kept_for_as_long_as_a_token_lives(chosen: Settings) -> None:
+    pems = [signing(chosen, NOW)[0].pem]
+    for hours in (0, 5, 10):
+        moment = NOW + timedelta(hours=hours)
+        assert not Rotation(chosen, moment).run(token_key.SECRET)
+        pems.insert(0, signing(chosen, moment)[0].pem)
+    assert len(set(pems)) == 4
+    found = signing(chosen, moment)
+    assert [key.pem for key in found] == pems
+    ends = [moment + token_key.TOKEN_LIFE - timedelta(hours=h) for h in (0, 5, 10)]
+    assert [key.until for key in found] == [None, *ends]
+    assert [key.pem for key in signing(chosen, ends[1])] == pems[:2]
+    Rotation(chosen, ends[1]).run(token_key.SECRET)
+    assert [key.pem for key in signing(chosen, ends[1])][1:] == pems[:2]
+    text = (chosen.secrets / token_key.SECRET).read_text()
+    assert pems[3] not in text, "what has ended is taken out"
+    assert (chosen.secrets / token_key.SECRET).stat().st_mode & 0o777 == 0o600
+
+
+def test_at_once_no_key_before_the_new_one_counts(chosen: Settings, journal: Journal) -> None:
+    Rotation(chosen, NOW).run(token_key.SECRET)
+    Rotation(chosen, NOW, at_once=True).run(token_key.SECRET)
+    assert len(signing(chosen, NOW)) == 1
+    assert journal.unfinished() == []
+
+
+def test_a_change_of_the_token_key_that_was_cut_off_goes_on_with_the_same_new_key(
+    chosen: Settings, journal: Journal
+) -> None:
+    (chosen.home / "postgrest").mkdir()
+    old = signing(chosen, NOW)[0].pem
+    token_key.prepare(journal, now=NOW, at_once=False)
+    new = token_keys.keys(journal.coming(token_key.SECRET) or "", NOW)[0].pem
+    # Whoever checks by a file knows both, before the new one signs.
+    published = json.loads(postgrest.write_keys(chosen).read_text())["keys"]
+    assert len(published) == 2
+    assert Rotation(chosen, NOW).run(token_key.SECRET)
+    assert [key.pem for key in signing(chosen, NOW)] == [new, old]
+
+
+def test_a_change_that_was_cut_off_after_the_switch_can_still_be_made_to_end_at_once(
+    chosen: Settings, journal: Journal
+) -> None:
+    token_key.prepare(journal, now=NOW, at_once=False)
+    journal.switch(token_key.SECRET)
+    new = signing(chosen, NOW)[0].pem
+    assert Rotation(chosen, NOW, at_once=True).run(token_key.SECRET)
+    assert [key.pem for key in signing(chosen, NOW)] == [new]
+    assert journal.unfinished() == []
+
+
+def test_a_damaged_token_key_is_told_and_nothing_is_changed(chosen: Settings) -> None:
+    file = chosen.secrets / token_key.SECRET
+    file.write_text("no key")
+    result = ddt(chosen.home, "rotate", token_key.SECRET)
+    assert result.returncode == 1
+    assert "no usable RSA key" in result.stderr
+    assert file.read_text() == "no key"
 
 
 def test_what_is_not_one_of_ours_in_the_folder_is_left_alone(

@@ -8,16 +8,24 @@ from typing import Annotated
 import typer
 
 from ddt import output, settings
+from ddt.backup import container_drill, keys, native, retention
+from ddt.backup import containers as in_containers
 from ddt.backup import drill as drilling
-from ddt.backup import keys, native, retention
 from ddt.backup import schedule as scheduling
 from ddt.containers import commands as containers
+from ddt.containers import project
 from ddt.errors import TroubleError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Identity = Annotated[
     Path | None,
     typer.Option(help="The file with the private key; else the one in the folder of secrets."),
+]
+Docker = Annotated[
+    bool,
+    typer.Option(
+        "--docker", envvar="DDT_DOCKER", help="The containers of docker-compose.yml instead."
+    ),
 ]
 backup_app = typer.Typer(
     invoke_without_command=True, help="Save the platform in one encrypted file; list; drill.",
@@ -50,24 +58,31 @@ def backup(
     scheduled: Annotated[
         bool, typer.Option("--scheduled", help="Keep what the schedule says; the platform's own.")
     ] = False,
+    docker: Docker = False,
     as_json: Json = False,
 ) -> None:
     """Back up databases, keystore, secrets, media and settings, while the platform runs or not."""
     if context.invoked_subcommand is not None:
         return
-    chosen = settings.load()
-    if scheduled:
-        keep = chosen.backup_keep or keep
-    rule = retention.parse(keep) if keep is not None else None
-    made = native.make(chosen, now=datetime.now(UTC), target=out.absolute() if out else None)
+    now, target = datetime.now(UTC), out.absolute() if out else None
+    if docker:
+        rule = retention.parse(keep) if keep is not None else None
+        place = project.load()
+        made = in_containers.make(place, now=now, target=target)
+    else:
+        chosen = settings.load()
+        if scheduled:
+            keep = chosen.backup_keep or keep
+        rule = retention.parse(keep) if keep is not None else None
+        made = native.make(chosen, now=now, target=target)
     removed = []
     if rule is not None:
-        removed = retention.superfluous(retention.backups(chosen.home / native.FOLDER), rule)
+        removed = retention.superfluous(retention.backups(_folder(docker=docker)), rule)
         for old in removed:
             old.file.unlink()
     if made.new_key:
         output.note(
-            f"Made the key that opens backups: {native.keys_of(chosen).identity}\nKeep a copy away "
+            f"Made the key that opens backups: {_identity(docker=docker)}\nKeep a copy away "
             "from this machine: without it nobody can open a backup, with it anybody can.",
         )
     counts = {name: sum(tables.values()) for name, tables in made.manifest["databases"].items()}
@@ -86,10 +101,20 @@ def backup(
         output.say(f"Removed {len(removed)} older ones.")
 
 
+def _folder(*, docker: bool) -> Path:
+    return project.load().backups if docker else settings.load().home / native.FOLDER
+
+
+def _identity(*, docker: bool) -> Path:
+    if docker:
+        return in_containers.keys_of(project.load()).identity
+    return native.keys_of(settings.load()).identity
+
+
 @backup_app.command("list")
-def list_backups(*, as_json: Json = False) -> None:
+def list_backups(*, docker: Docker = False, as_json: Json = False) -> None:
     """List the backups in the usual folder, newest first."""
-    found = retention.backups(settings.load().home / native.FOLDER)
+    found = retention.backups(_folder(docker=docker))
     rows = [
         {"file": str(b.file), "made_at": b.moment.isoformat(), "size": b.file.stat().st_size}
         for b in found
@@ -160,16 +185,20 @@ def drill(
     file: Annotated[Path | None, typer.Argument(help="The newest one, unless named.")] = None,
     *,
     identity: Identity = None,
+    docker: Docker = False,
     as_json: Json = False,
 ) -> None:
     """Restore a backup into a scratch place, check it, and report; the platform is not touched."""
-    chosen = settings.load()
     if file is None:
-        found = retention.backups(chosen.home / native.FOLDER)
+        found = retention.backups(_folder(docker=docker))
         if not found:
             raise TroubleError("There is no backup yet. Make one: ddt backup")
         file = found[0].file
-    findings = drilling.run(chosen, file, identity or native.keys_of(chosen).identity)
+    key = identity or _identity(docker=docker)
+    if docker:
+        findings = container_drill.run(project.load(), file.absolute(), key)
+    else:
+        findings = drilling.run(settings.load(), file, key)
     is_good = all(row["ok"] for row in findings)
     if as_json:
         output.as_json({"ok": is_good, "file": str(file), "checks": findings})
@@ -187,8 +216,12 @@ def restore(
     replace_it: Annotated[
         bool, typer.Option("--replace", help="Move the platform that is there aside.")
     ] = False,
+    docker: Docker = False,
 ) -> None:
     """Bring the platform back from a backup; it has to be stopped."""
+    if docker:
+        _restore_containers(file.absolute(), identity, replace_it=replace_it)
+        return
     chosen = settings.load()
     aside = native.restore(
         chosen,
@@ -201,12 +234,23 @@ def restore(
     output.say(f"Restored {file} into {chosen.home}. Start with: ddt up")
 
 
+def _restore_containers(file: Path, identity: Path | None, *, replace_it: bool) -> None:
+    if replace_it:
+        raise TroubleError(
+            "The engine cannot move volumes aside. Back the platform up if it is worth it, then "
+            "remove it with 'docker compose down --volumes', and restore without --replace.",
+        )
+    place = project.load()
+    key = identity.absolute() if identity else in_containers.keys_of(place).identity
+    aside = in_containers.restore(place, file, identity=key)
+    if aside is not None:
+        output.say(f"The secrets that were there are kept in {aside}; remove it when all is well.")
+    output.say(f"Restored {file} into {place.folder}. Start with: ddt up --docker")
+
+
 def hosts(
     *,
-    docker: Annotated[
-        bool,
-        typer.Option("--docker", envvar="DDT_DOCKER", help="The names of docker-compose.yml."),
-    ] = False,
+    docker: Docker = False,
 ) -> None:
     """Print the line that a hosts file needs, so that this computer finds the platform's names."""
     names = containers.names() if docker else settings.load().hosts

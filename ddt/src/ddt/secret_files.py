@@ -41,7 +41,7 @@ def prepare(folder: Path) -> list[str]:
     Raises TroubleError for one that is missing then, empty, or unreadable.
     """
     private_folder(folder)
-    new_key = [TOKEN_KEY] if _make(folder / TOKEN_KEY, _rsa_key) else []
+    new_key = [TOKEN_KEY] if _make(folder / TOKEN_KEY, new_token_key) else []
     read(folder, TOKEN_KEY)
     complete = folder / _COMPLETE
     if complete.exists():
@@ -111,7 +111,8 @@ def _random() -> str:
     return secrets.token_hex(32)
 
 
-def _rsa_key() -> str:
+def new_token_key() -> str:
+    """Return a new key for signing tokens, in PEM."""
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  # Slow to load.
     from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
 

@@ -82,7 +82,7 @@ def _write_tar(pipe: IO[bytes], members: Iterable[Member], manifest: dict[str, A
         for member in members:
             with member.path.open("rb") as source:
                 size = os.fstat(source.fileno()).st_size
-                info = tarfile.TarInfo(_checked(member.name))
+                info = tarfile.TarInfo(checked(member.name))
                 info.size = size if member.limit is None else min(size, member.limit)
                 info.mode = 0o600
                 digesting = _Digesting(source, info.size)
@@ -165,7 +165,7 @@ def _read_tar(pipe: IO[bytes], folder: Path) -> dict[str, Any]:
                 continue
             if info.name in found:
                 raise ValueError(f"'{info.name}' is in it twice")
-            found[info.name] = _save(content, folder / _checked(info.name))
+            found[info.name] = _save(content, folder / checked(info.name))
         # To the very end: only then has the last chunk's seal been checked.
         while pipe.read(_CHUNK):
             pass
@@ -195,7 +195,8 @@ def _save(content: IO[bytes], target: Path) -> dict[str, object]:
     return {"size": size, "sha256": digest.hexdigest()}
 
 
-def _checked(name: str) -> str:
+def checked(name: str) -> str:
+    """Return the name of a member; raises ValueError for one that leads elsewhere."""
     parts = name.split("/")
     if _NAME.fullmatch(name) is None or ".." in parts or "." in parts:
         raise ValueError(f"'{name[:200]}' is no name of a member")

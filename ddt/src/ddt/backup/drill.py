@@ -36,11 +36,11 @@ def run(settings: Settings, file: Path, identity: Path) -> list[dict[str, Any]]:
         native.scratch(settings.home / native.FOLDER) as place,
         native.unpacked(settings, file, identity, place) as (chosen, server, manifest),
     ):
-        findings = [_run("restore", lambda: f"Restored the backup of {manifest['made_at']}.")]
+        findings = [finding("restore", lambda: f"Restored the backup of {manifest['made_at']}.")]
         for name, counts in manifest["databases"].items():
             with server.connect(name) as connection:
                 findings.append(
-                    _run(
+                    finding(
                         f"counts-{name}",
                         lambda c=connection, n=name, t=counts: (  # type: ignore[misc]
                             verification.compare_counts(c, n, t)
@@ -49,22 +49,23 @@ def run(settings: Settings, file: Path, identity: Path) -> list[dict[str, Any]]:
                 )
         with server.connect("pkakey") as connection:
             findings += [
-                _run("audit-log", lambda: verification.check_audit(connection)),
-                _run("chain", lambda: verification.check_chain(connection)),
-                _run("crl", lambda: verification.check_crls(connection)),
+                finding("audit-log", lambda: verification.check_audit(connection)),
+                finding("chain", lambda: verification.check_chain(connection)),
+                finding("crl", lambda: verification.check_crls(connection)),
             ]
         with alone.running(chosen, ["database", "signer", "status"]):
-            findings.append(_run("signer-log", lambda: _compare_log(chosen)))
+            findings.append(finding("signer-log", lambda: _compare_log(chosen)))
             with server.connect("pkakey") as connection:
                 url = f"http://127.0.0.1:{_status_port(chosen)}/ocsp"
                 findings += [
-                    _run("ocsp", lambda: verification.check_ocsp(connection, url, chosen.host)),
+                    finding("ocsp", lambda: verification.check_ocsp(connection, url, chosen.host)),
                 ]
-            findings.append(_run("new-crl", lambda: _new_crl(chosen, server)))
+            findings.append(finding("new-crl", lambda: _new_crl(chosen, server)))
         return [asdict(finding) for finding in findings]
 
 
-def _run(name: str, check: Callable[[], str]) -> Finding:
+def finding(name: str, check: Callable[[], str]) -> Finding:
+    """Do one check; what it raises is what it found."""
     try:
         return Finding(name, ok=True, detail=check())
     except TroubleError as error:

@@ -32,7 +32,7 @@ CRL_NUMBER_GAP = 1 << 20
 
 WAIT_SECONDS = 600.0
 _SECONDS = 600
-_PUBLISH = """
+PUBLISH = """
 from datetime import UTC, datetime
 import django
 django.setup()
@@ -48,8 +48,8 @@ for principal in each_namespace("publisher"):
     for authority in found:
         services_of_process().publish_crl(authority_id=authority.id, now=now)
 """
-_WORK = ".work-"
-_DERIVED = (".index", "-wal", "-shm", "-journal")
+WORK = ".work-"
+DERIVED = (".index", "-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def make(settings: Settings, *, now: datetime, target: Path | None = None) -> Ma
 def _make(settings: Settings, file: Path, now: datetime) -> Made:
     folder = settings.home / FOLDER
     # What a backup that was killed left: dumps in the clear among it.
-    for left in folder.glob(f"{_WORK}*"):
+    for left in folder.glob(f"{WORK}*"):
         shutil.rmtree(left)
     for left in folder.glob(f"theddt-*{retention.SUFFIX}.part"):
         left.unlink()
@@ -117,7 +117,7 @@ def _make(settings: Settings, file: Path, now: datetime) -> Made:
     # Before the database: each signature in this part of the log has its intent in the dump.
     log = settings.home / "keystore" / "signer.log"
     log_size = log.stat().st_size if log.is_file() else 0
-    with tempfile.TemporaryDirectory(prefix=_WORK, dir=folder) as work, serving(settings) as db:
+    with tempfile.TemporaryDirectory(prefix=WORK, dir=folder) as work, serving(settings) as db:
         manifest = {"mode": PLACE, "made_at": now.isoformat(), "domain": settings.domain}
         dumps = list(_dumped(db, Path(work), manifest))
         # Keys after the database: each authority in the dump has its key in the backup.
@@ -144,7 +144,7 @@ def _files(settings: Settings, log_size: int) -> list[Member]:
     for part in ("secrets", "keystore", "media", "gateway"):
         for path in sorted((settings.home / part).rglob("*")):
             name = path.relative_to(settings.home).as_posix()
-            is_ours = path.is_file() and not path.is_symlink() and not name.endswith(_DERIVED)
+            is_ours = path.is_file() and not path.is_symlink() and not name.endswith(DERIVED)
             # A backup's own key inside it would open nothing for who cannot open it already.
             if is_ours and name != f"secrets/{keys.IDENTITY}" and not path.name.endswith(".new"):
                 limit = log_size if name == "keystore/signer.log" else None
@@ -219,7 +219,7 @@ def restore(settings: Settings, file: Path, *, identity: Path, replace_it: bool)
 def publish(settings: Settings) -> None:
     """Let the running signer sign a new CRL of each authority: its key works, its number rises."""
     result = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", _PUBLISH], check=False, capture_output=True, text=True,
+        [sys.executable, "-c", PUBLISH], check=False, capture_output=True, text=True,
         env=environments.of_manage(settings), timeout=_SECONDS,
     )  # fmt: skip
     if result.returncode != 0:

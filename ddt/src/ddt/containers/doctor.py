@@ -15,6 +15,7 @@ from ddt.containers.engine import Compose
 from ddt.containers.project import Project
 from ddt.errors import TroubleError
 from ddt.native.start import check_port
+from ddt.rotation.journal import Journal
 
 LARGEST_DRIFT = timedelta(seconds=5)
 _SECONDS = 30
@@ -27,6 +28,7 @@ def checks(chosen: Project, *, now: datetime) -> dict[str, Callable[[], str]]:
         "engine": lambda: _engine(chosen),
         "compose": lambda: _compose(chosen),
         "prepared": lambda: _prepared(chosen),
+        "rotations": lambda: _rotations(chosen),
         "ports": lambda: _ports(chosen),
         "hosts": lambda: unknown_names(chosen.hosts, "ddt hosts --docker"),
         "memory": lambda: memory(chosen, _information(chosen)),
@@ -60,6 +62,15 @@ def _prepared(chosen: Project) -> str:
     missing = preparation.lacking(chosen.folder)
     more = f" Variables that .env does not know yet: {', '.join(missing)}." if missing else ""
     return f"The secrets are usable and .env is there.{more}"
+
+
+def _rotations(chosen: Project) -> str:
+    if cut_off := Journal(chosen.secrets).unfinished():
+        raise TroubleError(
+            f"The rotation of {', '.join(cut_off)} was cut off. Finish it: ddt rotate --docker "
+            f"{cut_off[0]}",
+        )
+    return "No rotation of a secret was cut off."
 
 
 def _ports(chosen: Project) -> str:

@@ -23,16 +23,21 @@ _INSTALL = (
 class Compose:
     """`docker compose` in one project's folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Find the programs; raises TroubleError, saying what to install, when one is missing."""
+    def __init__(self, folder: Path, *, project: str = "", file: Path | None = None) -> None:
+        """Find the programs; raises TroubleError, saying what to install, when one is missing.
+
+        Another project's name and another file than the folder's own: for what runs beside it.
+        """
         self.folder = folder
+        named = ["--project-name", project] if project else []
+        self._named = [*named, *(["--file", str(file)] if file else [])]
         self.docker = docker_program()
         if self._quietly("compose", "version").returncode != 0:
             raise TroubleError(f"The docker command here has no compose plugin. {_INSTALL}")
 
     def words(self, *arguments: str) -> list[str]:
         """Return the command line of `docker compose ARGUMENTS`."""
-        return [self.docker, "compose", *arguments]
+        return [self.docker, "compose", *self._named, *arguments]
 
     def run(
         self,
@@ -61,6 +66,15 @@ class Compose:
                 f"'docker compose {' '.join(arguments[:3])}' failed: {last_words(result.stderr)}"
             )
         return result.stdout or b""
+
+    def engine(self, *arguments: str) -> bytes:
+        """Run `docker ARGUMENTS` and return what it printed; raises TroubleError."""
+        result = self._quietly(*arguments)
+        if result.returncode != 0:
+            raise TroubleError(
+                f"'docker {' '.join(arguments[:2])}' failed: {last_words(result.stderr)}"
+            )
+        return result.stdout
 
     def engine_version(self) -> str:
         """Return the engine's version; raises TroubleError when no engine answers."""

@@ -16,6 +16,7 @@ from ddt.errors import TroubleError
 
 FILE_MODE = 0o444
 HTTPS_PORT = 443
+KNOWN = frozenset(secret_kinds.KINDS)
 _CHOSEN = ("DOMAIN", "HTTPS_PORT", "HTTP_PORT", project.SECRETS_VARIABLE)
 
 
@@ -107,14 +108,14 @@ def _make_environment(chosen: Project) -> bool:
     for name, value in zip(_CHOSEN, (*values, named), strict=True):
         # Compose refuses to start until .env names the folder: the sign that this ran.
         if os.environ.get(name) or name == project.SECRETS_VARIABLE:
-            text = _with(text, name, value)
+            text = with_variable(text, name, value)
     if chosen.https_port != HTTPS_PORT:
-        text = _with(text, "HTTPS_SUFFIX", f":{chosen.https_port}")
+        text = with_variable(text, "HTTPS_SUFFIX", f":{chosen.https_port}")
     _write(target, text.encode(), 0o600)
     return True
 
 
-def _with(text: str, name: str, value: str) -> str:
+def with_variable(text: str, name: str, value: str) -> str:
     """Return the text with the variable set, in the place of its explanation if there is one."""
     line = f"{name}={value}"
     text, count = re.subn(

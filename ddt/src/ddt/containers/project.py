@@ -22,6 +22,7 @@ HOSTS = ("", "keycloak", "auth", "api", "pgadmin", "pkakey", "flows")
 """The names under the domain that the gateway serves; the first is the domain itself."""
 SECRETS_VARIABLE = "SECRETS_DIR"
 DEFAULT_SECRETS = "./secrets"
+BACKUPS = "backups"
 _SECRET_FILE = re.compile(r"(\$\{SECRETS_DIR(:[-?][^}]*)?\}|\./secrets)/[a-z0-9][a-z0-9_.-]*")
 _LONGEST_FILE = 1024 * 1024
 
@@ -44,6 +45,11 @@ class Project:
     def secrets(self) -> Path:
         """The folder of secret files; compose mounts single files of it."""
         return secrets_folder(self.folder)
+
+    @property
+    def backups(self) -> Path:
+        """The folder of backups; no image and no container sees it."""
+        return self.folder / BACKUPS
 
     @property
     def hosts(self) -> list[str]:

@@ -13,6 +13,9 @@ from ddt.errors import TroubleError
 START_SECONDS = 900.0
 STOP_SECONDS = 300.0
 POLL_SECONDS = 1.0
+RESTORING = ".restoring"
+"""In the folder of backups while a restore fills the volumes: nothing starts on a half."""
+
 _DONE = "exited"
 
 
@@ -20,6 +23,11 @@ def check(chosen: Project) -> None:
     """Raise TroubleError, in words, for what would keep the containers from starting."""
     for name, file in project.secret_files(chosen.folder).items():
         preparation.check_secret(name, file)
+    if (chosen.backups / RESTORING).exists():
+        raise TroubleError(
+            "A restore was cut off, and the volumes hold a part of a platform. Do it again: "
+            "ddt restore --docker FILE",
+        )
     if not (chosen.folder / ".env").is_file():
         raise TroubleError(f"{chosen.folder / '.env'} is missing. Run: ddt init --docker")
 

@@ -11,7 +11,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,16 +31,20 @@ class Journal:
 
     folder: Path
 
-    def begin(self, name: str) -> str:
+    def begin(self, name: str, new: Callable[[], str] = lambda: secrets.token_hex(32)) -> str:
         """Return the value to come, made now unless a rotation that was cut off had made it."""
         coming = self.folder / f"{name}{NEXT}"
         if not coming.exists():
-            write_privately(coming, secrets.token_hex(32))
+            write_privately(coming, new())
         return read(self.folder, coming.name)
 
     def has_begun(self, name: str) -> bool:
         """Tell whether there is a value to come."""
         return (self.folder / f"{name}{NEXT}").exists()
+
+    def coming(self, name: str) -> str | None:
+        """Return the value to come, if there is one."""
+        return read(self.folder, f"{name}{NEXT}") if self.has_begun(name) else None
 
     def switch(self, name: str) -> None:
         """Make the value to come the present one, at one moment; keep the one before."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from ddt.errors import TroubleError
 from ddt.native import alone, environments, ports, start
 from ddt.native.queue_configuration import SECRET as QUEUE
-from ddt.rotation import queue, roles, secret_key
+from ddt.rotation import queue, roles, secret_key, token_key
 from ddt.rotation.journal import NEXT, Journal, exclusively
 from ddt.settings import Settings
 
@@ -46,6 +46,7 @@ KINDS = {
     "koolflows-service-key": Kind("KoolFlows' worker at PKaKey", ("web", "flows-worker")),
     QUEUE: Kind("Valkey: queue, cache, events", ("worker", "beat", "metrics", "web")),
     secret_key.SECRET: Kind("what Django signs: sessions, forms", ("web", "worker")),
+    token_key.SECRET: Kind("what PKaKey signs: tokens", ("postgrest", "flows")),
     KEY_ENCRYPTION_KEY: Kind("the seal of the signer's keys", ("signer",)),
     TOKEN: Kind("the API token of ddt on this machine"),
 }
@@ -101,16 +102,14 @@ class Rotation:
         elif name == QUEUE:
             self._queue(is_switched=is_switched)
         elif name == secret_key.SECRET:
-            if not is_switched:
-                secret_key.change(self.settings, now=self.now, at_once=self.at_once)
-            if self.at_once:
-                secret_key.forget(self.settings)
-            self._restart(KINDS[name].services)
+            self._secret_key(is_switched=is_switched)
         elif name in READ_AT_START:
             if not is_switched:
                 journal.begin(name)
                 journal.switch(name)
             self._restart(KINDS[name].services)
+        elif name == token_key.SECRET:
+            self._token_key(is_switched=is_switched)
         else:
             self._key_encryption_key(is_switched=is_switched)
         journal.end(name)
@@ -127,6 +126,26 @@ class Rotation:
         if port is not None:
             self._restart(KINDS[QUEUE].services)
             queue.forbid(self.settings, port)
+
+    def _secret_key(self, *, is_switched: bool) -> None:
+        if not is_switched:
+            secret_key.change(self.settings, now=self.now, at_once=self.at_once)
+        if self.at_once:
+            secret_key.forget(self.settings)
+        self._restart(KINDS[secret_key.SECRET].services)
+
+    def _token_key(self, *, is_switched: bool) -> None:
+        """Let those who read keys when they start know the new one before it signs."""
+        name, journal = token_key.SECRET, Journal(self.settings.secrets)
+        if not is_switched:
+            token_key.prepare(journal, now=self.now, at_once=self.at_once)
+            if not self.at_once:
+                self._restart(KINDS[name].services)
+            journal.switch(name)
+        if self.at_once:
+            token_key.forget(journal, now=self.now)
+        if self.at_once or is_switched:
+            self._restart(KINDS[name].services)
 
     def _key_encryption_key(self, *, is_switched: bool) -> None:
         """Let the signer, the only one that opens keys, seal each again when it starts."""
@@ -176,7 +195,14 @@ class Rotation:
 
     def _restart(self, services: tuple[str, ...]) -> None:
         if self._runs():
+            absent = {
+                row["name"]
+                for row in start.status(self.settings)["services"]
+                if row["state"] == "absent"
+            }
             for service in services:
+                if service in absent:
+                    continue
                 self.tell(f"Restarting {service} …")
                 start.restart(self.settings, service)
 
@@ -201,12 +227,6 @@ def check(settings: Settings, name: str) -> None:
             "The database server is one of your own (DATABASE_URL): change its administrator's "
             "password there, then in DATABASE_URL.",
         )
-
-
-def changed_at(settings: Settings, name: str) -> float | None:
-    """Return when the secret got its value (seconds since 1970), or None without the file."""
-    file: Path = settings.secrets / name
-    return file.stat().st_mtime if file.exists() else None
 
 
 def _check_keystore(settings: Settings, kek_file: Path) -> None:

@@ -307,13 +307,13 @@ class Services:
             self.outside, principal=principal, audience=audience, now=now
         )
 
-    def token_jwks(self) -> bytes:
+    def token_jwks(self, *, now: datetime) -> bytes:
         """Return the JWK set (RFC 7517) of our token keys; raises `ServiceUnavailable`."""
-        return load_token_keys(self.outside.token_key_file).jwks
+        return load_token_keys(self.outside.token_key_file, now).jwks
 
-    def token_key_pems(self) -> tuple[str, ...]:
+    def token_key_pems(self, *, now: datetime) -> tuple[str, ...]:
         """Return the private token keys, for the OIDC provider; raises `ServiceUnavailable`."""
-        return load_token_keys(self.outside.token_key_file).pems
+        return load_token_keys(self.outside.token_key_file, now).pems
 
     def create_oidc_client(
         self,

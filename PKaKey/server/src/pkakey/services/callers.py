@@ -4,7 +4,7 @@ Three forms come: an API token (`ddt_…`), a JWT that PKaKey made and kept the 
 of the sign-in provider, whose roles and namespace count as a person's do.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from uuid import UUID
@@ -88,7 +88,7 @@ class _OwnKeys:
     def find(self, key_id: str, algorithm: str) -> RSAPublicKey | EllipticCurvePublicKey | None:
         """Return the key for this `kid` and algorithm."""
         try:
-            return load_token_keys(self._file).public.find(key_id, algorithm)
+            return load_token_keys(self._file, datetime.now(UTC)).public.find(key_id, algorithm)
         except ServiceUnavailable:
             return None
 

@@ -63,7 +63,7 @@ def create_jwt(
         "scope": " ".join(wanted),
         "jti": str(token_id),
     }
-    signed = load_token_keys(outside.token_key_file).sign(claims)
+    signed = load_token_keys(outside.token_key_file, now).sign(claims)
     return tokens.keep(
         principal=principal,
         token_id=token_id,
@@ -91,7 +91,7 @@ def mint_on_behalf(outside: Outside, *, principal: Principal, audience: str, now
         # RFC 8693 section 4.1: who acts for the subject.
         "act": {"sub": "pkakey"},
     }
-    return load_token_keys(outside.token_key_file).sign(claims)
+    return load_token_keys(outside.token_key_file, now).sign(claims)
 
 
 def _claims(

@@ -1,12 +1,14 @@
 """PKaKey's own key for signing tokens (RS256): from a secret file, first key first.
 
 The file holds one or more RSA keys in PEM. The first signs, all are published, so that a new key
-put before the old one ends no token early.
+put before the old one ends no token early. A line `Until: MOMENT` (ISO 8601, with its zone) before
+a former key bounds it: from then on it counts no more, whether or not it was taken out.
 """
 
 import json
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +24,10 @@ from pkakey.services.errors import ServiceUnavailable
 ALGORITHM: Final = "RS256"
 MIN_BITS: Final = 2048
 WHAT: Final = "key for signing tokens"
-_PEM: Final = re.compile(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL)
+_PEM: Final = re.compile(
+    r"(?P<before>.*?)(?P<pem>-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----)", re.DOTALL
+)
+_UNTIL: Final = re.compile(r"^Until:(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,8 @@ class TokenKeys:
         )
 
 
-def load_token_keys(file: Path | None) -> TokenKeys:
-    """Return the keys in the file; a changed file is read again.
+def load_token_keys(file: Path | None, now: datetime) -> TokenKeys:
+    """Return the keys in the file that count now; a changed file is read again.
 
     Raises `ServiceUnavailable` without a file or with one that holds no RSA key.
     """
@@ -53,7 +58,9 @@ def load_token_keys(file: Path | None) -> TokenKeys:
         raise ServiceUnavailable(WHAT, "No file with a key for signing tokens is configured.")
     try:
         status = file.stat()
-        return _load(file, status.st_mtime_ns, status.st_size)
+        first, *former = _read(file, status.st_mtime_ns, status.st_size)
+        kept = (pem for pem, until in former if until is None or now < until)
+        return _load((first[0], *kept))
     except (OSError, ValueError, TypeError) as error:
         raise ServiceUnavailable(
             WHAT, f"{file} holds no usable RSA key for signing tokens; `ddt init` makes one."
@@ -61,10 +68,28 @@ def load_token_keys(file: Path | None) -> TokenKeys:
 
 
 @lru_cache(maxsize=4)
-def _load(file: Path, _changed: int, _size: int) -> TokenKeys:
-    pems = tuple(_PEM.findall(file.read_text(encoding="ascii")))
-    if not pems:
+def _read(file: Path, _changed: int, _size: int) -> tuple[tuple[str, datetime | None], ...]:
+    found = tuple(
+        (match["pem"], _until(match["before"]))
+        for match in _PEM.finditer(file.read_text(encoding="ascii"))
+    )
+    if not found:
         raise ValueError("The file holds no key in PEM.")
+    return found
+
+
+def _until(text: str) -> datetime | None:
+    match = _UNTIL.search(text)
+    if match is None:
+        return None
+    moment = datetime.fromisoformat(match[1].strip())
+    if moment.tzinfo is None:
+        raise ValueError("A moment without its zone.")
+    return moment
+
+
+@lru_cache(maxsize=4)
+def _load(pems: tuple[str, ...]) -> TokenKeys:
     entries = [_jwk(pem) for pem in pems]
     document = json.dumps({"keys": entries}).encode()
     return TokenKeys(pems, entries[0]["kid"], document, KeySet.of(document))

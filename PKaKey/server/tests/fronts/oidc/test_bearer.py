@@ -21,6 +21,7 @@ from PKaKey.server.tests.fronts.oidc.conftest import SignIn, browser
 from PKaKey.server.tests.fronts.oidc.keycloak import ISSUER, Keycloak
 from PKaKey.server.tests.fronts.rest.rest_client import RESTClient, problem
 
+NOW = datetime(2026, 5, 17, 12, tzinfo=UTC)
 OURS = "https://pkakey.theddt.localhost:8443"
 
 
@@ -241,7 +242,7 @@ def test_a_token_by_our_key_that_we_never_made_is_unknown(
     platform: Platform, token_key_file: Path
 ) -> None:
     now = int(datetime.now(tz=UTC).timestamp())
-    forged = load_token_keys(token_key_file).sign(
+    forged = load_token_keys(token_key_file, NOW).sign(
         {
             "iss": OURS,
             "aud": "pkakey",
@@ -288,7 +289,7 @@ def test_on_behalf_of_a_person_only_the_named_service_is_called_and_for_a_minute
     token = platform.services.mint_on_behalf(
         principal=platform.principal("pki-officer"), audience="koolflows", now=platform.now
     )
-    keys = KeySet.of(platform.services.token_jwks())
+    keys = KeySet.of(platform.services.token_jwks(now=platform.now))
     verifier = Verifier(audience="koolflows", issuers=[TrustedIssuer(OURS, keys)])
     caller = verifier.caller(token, now=platform.now)
     assert (caller.subject, caller.roles) == ("7", {"pki-officer"})
@@ -321,17 +322,56 @@ def test_an_old_key_stays_published_beside_the_new_one_that_signs(
         PrivateFormat,
     )
 
-    old = load_token_keys(token_key_file)
+    old = load_token_keys(token_key_file, NOW)
     new = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
     file = tmp_path / "keys"
     file.write_bytes(new + token_key_file.read_bytes())
-    both = load_token_keys(file)
+    both = load_token_keys(file, NOW)
     assert both.key_id != old.key_id
     assert [key["kid"] for key in json.loads(both.jwks)["keys"]] == [both.key_id, old.key_id]
     assert "PRIVATE" not in repr(both)
     assert b'"d"' not in both.jwks
+
+
+def test_a_former_key_counts_until_its_moment_and_the_first_always(
+    token_key_file: Path, tmp_path: Path
+) -> None:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    former = load_token_keys(token_key_file, NOW)
+    new = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    until = NOW + timedelta(hours=1)
+    bounds = [f"Until: {moment.isoformat()}\n".encode() for moment in (NOW, until)]
+    file = tmp_path / "keys"
+    file.write_bytes(bounds[0] + new + bounds[1] + token_key_file.read_bytes())
+    before = load_token_keys(file, until - timedelta(seconds=1))
+    after = load_token_keys(file, until)
+    assert before.key_id == after.key_id != former.key_id
+    assert before.public.find(former.key_id, "RS256") is not None
+    assert after.public.find(former.key_id, "RS256") is None
+    assert len(after.pems) == len(json.loads(after.jwks)["keys"]) == 1
+
+
+@pytest.mark.parametrize("moment", ["", "soon", "2026-05-17T12:00:00"])
+def test_a_bound_that_is_no_moment_with_its_zone_leaves_no_key_unbounded(
+    token_key_file: Path, tmp_path: Path, moment: str
+) -> None:
+    from pkakey.services.errors import ServiceUnavailable
+
+    key = token_key_file.read_text()
+    file = tmp_path / "keys"
+    file.write_text(f"{key}Until: {moment}\n{key}")
+    with pytest.raises(ServiceUnavailable, match="ddt init"):
+        load_token_keys(file, NOW)
 
 
 @pytest.mark.parametrize("content", ["", "no key", "-----BEGIN X-----\nAA\n-----END X-----", None])
@@ -344,7 +384,7 @@ def test_without_a_usable_key_nothing_is_signed_and_the_error_says_what_to_do(
     if content is not None:
         file.write_text(content)
     with pytest.raises(ServiceUnavailable, match="ddt init"):
-        load_token_keys(file)
+        load_token_keys(file, NOW)
 
 
 def test_write_jwks_writes_what_is_published(platform: Platform, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from allauth.idp.oidc.internal.private_keys import filter_keys
 from allauth.idp.oidc.models import Client, PrivateKey
 from django.urls import reverse
 
-from pkakey.fronts.oidc.relying import SignInRequest
+from pkakey.fronts.oidc.relying import SignInRequest, clock
 from pkakey.services import Services
 from pkakey.services.errors import NotPermitted
 from pkakey.services.oidc_clients import AUDIENCES
@@ -27,7 +27,7 @@ class ProviderAdapter(DefaultOIDCAdapter):
 
     def list_private_keys(self, **which: Any) -> list[PrivateKey]:  # noqa: ANN401
         """Return the token keys, the signing one first."""
-        keys = [PrivateKey(pem=pem) for pem in self._services.token_key_pems()]
+        keys = [PrivateKey(pem=pem) for pem in self._services.token_key_pems(now=clock())]
         return cast("list[PrivateKey]", filter_keys(keys, **which))
 
     def get_signing_key(self) -> PrivateKey:

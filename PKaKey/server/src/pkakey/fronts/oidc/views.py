@@ -108,7 +108,7 @@ def _refused(why: str) -> HttpResponse:
 def jwks(request: HttpRequest) -> HttpResponse:
     """Publish the public keys of our own tokens (RFC 7517)."""
     try:
-        content = cast("SignInRequest", request).services.token_jwks()
+        content = cast("SignInRequest", request).services.token_jwks(now=clock())
     except ServiceUnavailable:
         return HttpResponse(status=503, headers={"Retry-After": "10"})
     return HttpResponse(

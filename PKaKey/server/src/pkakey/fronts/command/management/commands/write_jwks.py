@@ -1,6 +1,7 @@
 """`write_jwks`: our public token keys into a file, for a service that reads them from one."""
 
 from argparse import ArgumentParser
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
         file: Path = options["file"]
         draft = file.with_name(f".{file.name}.new")
         try:
-            content = services_of_process().token_jwks()
+            content = services_of_process().token_jwks(now=datetime.now(UTC))
             draft.write_bytes(content)
             draft.replace(file)
         except ServiceError as error:
