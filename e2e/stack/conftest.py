@@ -1,6 +1,7 @@
 """The fixtures of the stack's tests; `make stack-test` makes the images first."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -10,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from e2e.stack.keycloak import Keycloak
+from e2e.stack.program import Program
 from e2e.stack.stack import ROOT, SHIPPED, Stack, environment
-
-HTTPS_PORT, HTTP_PORT = 9443, 9080
 
 
 @pytest.fixture(scope="session")
@@ -44,14 +44,30 @@ def prepare(folder: Path) -> None:
     for name in SHIPPED:
         if (ROOT / name).exists():
             (folder / name).symlink_to(ROOT / name)
-    ours = {"DDT_PROJECT": str(folder), "HTTPS_PORT": str(HTTPS_PORT), "HTTP_PORT": str(HTTP_PORT)}
+    ports = {"HTTPS_PORT": str(free_port(9443)), "HTTP_PORT": str(free_port(9080))}
+    ours = {"DDT_PROJECT": str(folder), **ports}
     ddt = Path(sys.executable).with_name("ddt")
     subprocess.run(
         [ddt, "init", "--docker"], check=True, env=environment() | ours, timeout=60, cwd=folder
     )
 
 
+def free_port(wanted: int) -> int:
+    """Return that port or the next one that nobody listens on: below those of clients."""
+    for port in range(wanted, wanted + 100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    pytest.fail(f"No port between {wanted} and {wanted + 99} is free.")
+
+
 @pytest.fixture(scope="session")
 def keycloak(stack: Stack) -> Keycloak:
     """Keycloak, as an administrator on this machine reaches it."""
     return Keycloak(stack)
+
+
+@pytest.fixture(scope="session")
+def program(stack: Stack, keycloak: Keycloak) -> Program:
+    """An API client that issues and revokes."""
+    return Program(stack, keycloak)

@@ -19,7 +19,7 @@ DOMAIN = "theddt.local"
 # What the project's folder has to hold; the compose file itself is not touched.
 SHIPPED = (
     "docker-compose.yml", ".env.example", ".dockerignore", "requirements-build.txt", "identity",
-    "PKaKey", "PeSequel", "KoolFlows", "QueWall", "monitoring",
+    "PKaKey", "PeSequel", "KoolFlows", "QueWall", "bin", "monitoring",
 )  # fmt: skip
 
 
@@ -63,11 +63,13 @@ class Stack:
         """Return a secret's value."""
         return (self.folder / self.settings["SECRETS_DIR"] / name).read_text()
 
-    def compose(self, *words: str, check: bool = True, seconds: float = 600) -> str:
-        """Run `docker compose` and return what it printed."""
+    def compose(
+        self, *words: str, check: bool = True, seconds: float = 600, given: str | None = None
+    ) -> str:
+        """Run `docker compose`, with what is given on its input, and return what it printed."""
         done = subprocess.run(
             ["docker", "compose", *words], cwd=self.folder, env=environment(), check=False,
-            capture_output=True, text=True, timeout=seconds,
+            capture_output=True, text=True, timeout=seconds, input=given,
         )  # fmt: skip
         assert done.returncode == 0 or not check, f"{words}: {done.stdout[-2000:]}{done.stderr}"
         return done.stdout

@@ -30,7 +30,7 @@ NETWORKS = {
     "koolflows_worker": {"backend"},
 }
 PORTS = {
-    "quewall_traefik": 9443,
+    "quewall_traefik": 8082,
     "quewall_docker_proxy": 2375,
     "quewall_keycloak": 8080,
     "quewall_oauth2_proxy": 4180,
