@@ -139,7 +139,9 @@ def compare_signer_log(stack: Stack) -> str:
     """Compare the signer's own log with the records; return the sentence, or the error's."""
     log = stack.inside("pkakey_signer", "cat", "/var/lib/pkakey/keystore/signer.log")
     return stack.compose(
-        "exec", "-T", "pkakey_celery_worker", "sh", "-c",
+        # The worker's own settings know fewer commands.
+        "exec", "-T", "--env", "DJANGO_SETTINGS_MODULE=pkakey.config.settings",
+        "pkakey_celery_worker", "sh", "-c",
         "cat >/tmp/signer.log && python -m pkakey.config.manage compare_signer_log /tmp/signer.log",
         given=log,
     )  # fmt: skip

@@ -21,6 +21,8 @@ SHIPPED = (
     "docker-compose.yml", ".env.example", ".dockerignore", "requirements-build.txt", "identity",
     "PKaKey", "PeSequel", "KoolFlows", "QueWall", "bin", "monitoring",
 )  # fmt: skip
+# What of the profile `monitoring` runs here; Grafana's program is in no package registry.
+MONITORING = ("pkakey_metrics", "monitoring_prometheus")
 
 
 @dataclass(frozen=True)
@@ -74,18 +76,30 @@ class Stack:
         assert done.returncode == 0 or not check, f"{words}: {done.stdout[-2000:]}{done.stderr}"
         return done.stdout
 
+    def up(self) -> None:
+        """Start what is not up and wait until it is healthy; monitoring as well."""
+        words = ("up", "--detach", "--wait", "--no-build")
+        self.compose(*words)
+        self.compose("--profile", "monitoring", *words, *MONITORING)
+
     def inside(self, service: str, *words: str, check: bool = True) -> str:
         """Run a program in a running container and return what it printed."""
         return self.compose("exec", "-T", service, *words, check=check)
 
     def containers(self) -> dict[str, Container]:
         """Return every container of the project, ended ones too."""
-        ids = self.compose("ps", "--all", "--quiet").split()
+        ids = self.compose("--profile", "*", "ps", "--all", "--quiet").split()
+        if not ids:
+            return {}
         shown = subprocess.run(
             ["docker", "inspect", *ids], check=True, capture_output=True, text=True, timeout=60
         )
         found = [_container(entry) for entry in json.loads(shown.stdout)]
         return {container.service: container for container in found}
+
+    def inner(self, service: str, network: str = "backend") -> str:
+        """Return a container's own address, which the machine that it runs on reaches."""
+        return self.containers()[service].addresses[network]
 
     def unwell(self) -> list[str]:
         """Return the services that are neither healthy nor, without a check, running."""
