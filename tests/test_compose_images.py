@@ -8,11 +8,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 PINS = dict(re.findall(r"\$\{([A-Z0-9_]+_IMAGE):-([^}]+)\}", COMPOSE))
+# No package registry has these programs: the first has a double, the other none (e2e/images).
+NOT_LOCAL = {"OAUTH2_PROXY_IMAGE", "GRAFANA_IMAGE"}
 MADE_HERE = {"PKAKEY_IMAGE", "PESEQUEL_IMAGE", "KOOLFLOWS_IMAGE"}
 
 
 def test_the_pins_are_found() -> None:
-    assert len(PINS) == 13
+    assert len(PINS) == 15
     assert not [pin for pin in PINS.values() if pin.endswith(":latest") or ":" not in pin]
 
 
@@ -20,7 +22,7 @@ def test_the_pins_are_found() -> None:
 def test_a_pin_is_the_same_everywhere(variable: str) -> None:
     assert f"#{variable}={PINS[variable]}\n" in (ROOT / ".env.example").read_text()
     assert f"| `{variable}` | `{PINS[variable]}`" in (ROOT / "docs/containers.md").read_text()
-    if variable != "OAUTH2_PROXY_IMAGE":
+    if variable not in NOT_LOCAL:
         assert f'"{PINS[variable]}"' in (ROOT / "e2e/images/images.yml").read_text()
 
 

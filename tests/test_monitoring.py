@@ -182,3 +182,44 @@ def test_a_dashboard_is_whole(dashboard: dict[str, Any]) -> None:
         assert references == sorted(set(references))
     assert len(ids) == len(dashboard["panels"])
     assert len({each["uid"] for each in dashboards()}) == len(DASHBOARDS)
+
+
+def compose() -> dict[str, Any]:
+    services: dict[str, Any] = yaml.safe_load((HOME.parent / "docker-compose.yml").read_text())[
+        "services"
+    ]
+    return services
+
+
+def test_what_grafana_is_told_is_what_docker_compose_mounts_and_names() -> None:
+    grafana, prometheus = compose()["monitoring_grafana"], compose()["monitoring_prometheus"]
+    mounts = dict(volume.split(":")[:2] for volume in grafana["volumes"])
+    assert mounts["./monitoring/grafana/provisioning"] == "/etc/grafana/provisioning"
+    (provider,) = yaml.safe_load(
+        (HOME / "grafana" / "provisioning" / "dashboards" / "theddt.yml").read_text()
+    )["providers"]
+    assert mounts["./monitoring/grafana/dashboards"] == provider["options"]["path"]
+    (source,) = yaml.safe_load(
+        (HOME / "grafana" / "provisioning" / "datasources" / "prometheus.yml").read_text()
+    )["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    assert "prometheus" in prometheus["networks"]["backend"]["aliases"]
+    assert grafana["networks"] == ["backend"]
+
+
+def test_grafana_has_no_account_of_its_own_and_believes_the_gateway_alone() -> None:
+    settings = compose()["monitoring_grafana"]["environment"]
+    assert settings["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert settings["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert settings["GF_AUTH_BASIC_ENABLED"] == "false"
+    assert settings["GF_AUTH_PROXY_WHITELIST"] == "${GATEWAY_ADDRESS:-10.213.70.2}"
+    assert not [name for name in settings if "PASSWORD" in name or "ANONYMOUS" in name]
+
+
+@pytest.mark.parametrize("name", ["monitoring_prometheus", "monitoring_grafana"])
+def test_a_page_of_monitoring_is_behind_sign_in_and_the_administrators_role(name: str) -> None:
+    labels = compose()[name]["labels"]
+    (chain,) = [value for key, value in labels.items() if key.endswith(".middlewares")]
+    assert chain.split(",")[:2] == ["sign-in@file", "only-pki-admin@file"]
+    assert compose()[name]["profiles"] == ["monitoring"]
+    assert "ports" not in compose()[name]

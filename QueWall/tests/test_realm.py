@@ -156,11 +156,19 @@ def test_roles_come_from_groups_and_groups_name_the_namespace() -> None:
 def test_the_only_person_must_choose_a_password_first() -> None:
     (admin,) = REALM["users"]
     assert admin["username"] == "admin"
-    assert admin["groups"] == ["/default/admins"]
+    assert admin["groups"] == ["/default/admins", "/identity-admins"]
     assert admin["requiredActions"] == ["UPDATE_PASSWORD"]
     (password,) = admin["credentials"]
     assert password["value"] == "${THEDDT_ADMIN_PASSWORD}"
     assert password["temporary"] is True
+
+
+def test_one_group_manages_people_and_it_alone() -> None:
+    # The realm `master` is not reached from outside, so somebody here has to.
+    managing = [each for each in REALM["groups"] if values_of(each, "clientRoles")]
+    assert [each["name"] for each in managing] == ["identity-admins"]
+    assert managing[0]["clientRoles"] == {"realm-management": ["realm-admin"]}
+    assert "realmRoles" not in managing[0]
 
 
 def test_guessing_is_slowed_down_and_nobody_signs_up() -> None:

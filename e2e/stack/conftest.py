@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from e2e.stack.keycloak import Keycloak
+from e2e.stack.program import Program
 from e2e.stack.stack import ROOT, SHIPPED, Stack, environment
 
 
@@ -26,16 +27,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("theddt")
     prepare(folder)
     stack = Stack(folder)
-    assert not stack.compose("ps", "--all", "--quiet"), "A stack of theDDT is up already: stop it."
+    assert not stack.containers(), "A stack of theDDT is up already: stop it."
     begin = time.monotonic()
     try:
-        stack.compose("up", "--detach", "--wait", "--no-build", seconds=600)
+        stack.up()
         sys.stderr.write(f"\nThe stack was healthy after {time.monotonic() - begin:.0f} s.\n")
         yield stack
     finally:
         if log := os.environ.get("DDT_STACK_LOG"):
-            Path(log).write_text(stack.compose("logs", "--no-color", check=False))
-        stack.compose("down", "--volumes", "--timeout", "5", check=False)
+            Path(log).write_text(stack.compose("--profile", "*", "logs", "--no-color", check=False))
+        stack.compose("--profile", "*", "down", "--volumes", "--timeout", "5", check=False)
 
 
 def prepare(folder: Path) -> None:
@@ -64,3 +65,9 @@ def free_port(wanted: int) -> int:
 def keycloak(stack: Stack) -> Keycloak:
     """Keycloak, as an administrator on this machine reaches it."""
     return Keycloak(stack)
+
+
+@pytest.fixture(scope="session")
+def program(stack: Stack, keycloak: Keycloak) -> Program:
+    """An API client that issues and revokes."""
+    return Program(stack, keycloak)

@@ -22,8 +22,7 @@ class Keycloak:
 
     @property
     def _base(self) -> str:
-        address = self.stack.containers()["quewall_keycloak"].addresses["backend"]
-        return f"http://{address}:8080"
+        return f"http://{self.stack.inner('quewall_keycloak')}:8080"
 
     def admin(self, method: str, path: str, body: Any = None) -> httpx.Response:  # noqa: ANN401
         """Call the administration of the realm."""

@@ -19,8 +19,10 @@ DOMAIN = "theddt.local"
 # What the project's folder has to hold; the compose file itself is not touched.
 SHIPPED = (
     "docker-compose.yml", ".env.example", ".dockerignore", "requirements-build.txt", "identity",
-    "PKaKey", "PeSequel", "KoolFlows", "QueWall", "monitoring",
+    "PKaKey", "PeSequel", "KoolFlows", "QueWall", "bin", "monitoring",
 )  # fmt: skip
+# What of the profile `monitoring` runs here; Grafana's program is in no package registry.
+MONITORING = ("pkakey_metrics", "monitoring_prometheus")
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,22 @@ class Stack:
         """Return a secret's value."""
         return (self.folder / self.settings["SECRETS_DIR"] / name).read_text()
 
-    def compose(self, *words: str, check: bool = True, seconds: float = 600) -> str:
-        """Run `docker compose` and return what it printed."""
+    def compose(
+        self, *words: str, check: bool = True, seconds: float = 600, given: str | None = None
+    ) -> str:
+        """Run `docker compose`, with what is given on its input, and return what it printed."""
         done = subprocess.run(
             ["docker", "compose", *words], cwd=self.folder, env=environment(), check=False,
-            capture_output=True, text=True, timeout=seconds,
+            capture_output=True, text=True, timeout=seconds, input=given,
         )  # fmt: skip
         assert done.returncode == 0 or not check, f"{words}: {done.stdout[-2000:]}{done.stderr}"
         return done.stdout
+
+    def up(self) -> None:
+        """Start what is not up and wait until it is healthy; monitoring as well."""
+        words = ("up", "--detach", "--wait", "--no-build")
+        self.compose(*words)
+        self.compose("--profile", "monitoring", *words, *MONITORING)
 
     def inside(self, service: str, *words: str, check: bool = True) -> str:
         """Run a program in a running container and return what it printed."""
@@ -78,12 +88,18 @@ class Stack:
 
     def containers(self) -> dict[str, Container]:
         """Return every container of the project, ended ones too."""
-        ids = self.compose("ps", "--all", "--quiet").split()
+        ids = self.compose("--profile", "*", "ps", "--all", "--quiet").split()
+        if not ids:
+            return {}
         shown = subprocess.run(
             ["docker", "inspect", *ids], check=True, capture_output=True, text=True, timeout=60
         )
         found = [_container(entry) for entry in json.loads(shown.stdout)]
         return {container.service: container for container in found}
+
+    def inner(self, service: str, network: str = "backend") -> str:
+        """Return a container's own address, which the machine that it runs on reaches."""
+        return self.containers()[service].addresses[network]
 
     def unwell(self) -> list[str]:
         """Return the services that are neither healthy nor, without a check, running."""

@@ -28,9 +28,11 @@ NETWORKS = {
     "pkakey_celery_beat": {"pkakey_net"},
     "koolflows": {"backend"},
     "koolflows_worker": {"backend"},
+    "pkakey_metrics": {"pkakey_net"},
+    "monitoring_prometheus": {"backend", "pkakey_net"},
 }
 PORTS = {
-    "quewall_traefik": 9443,
+    "quewall_traefik": 8082,
     "quewall_docker_proxy": 2375,
     "quewall_keycloak": 8080,
     "quewall_oauth2_proxy": 4180,
@@ -44,6 +46,8 @@ PORTS = {
     "pkakey_django": 8000,
     "pkakey_status": 8000,
     "koolflows": 8000,
+    "pkakey_metrics": 9464,
+    "monitoring_prometheus": 9090,
 }
 # An address of nobody (RFC 5737): a packet to it that is answered, even by a refusal, got out.
 OUTSIDE = ("192.0.2.1", 443)
@@ -136,6 +140,9 @@ def test_each_reaches_whom_it_shares_a_network_with_and_nobody_else(
         ("quewall_traefik", "pkakey_redis"),
         ("quewall_oauth2_proxy", "pkakey_postgres"),
         ("quewall_docker_proxy", "pkakey_django"),
+        ("monitoring_prometheus", "quewall_docker_proxy"),
+        ("monitoring_prometheus", "quewall_postgres"),
+        ("monitoring_prometheus", "pesequel_postgres"),
     ],
 )
 def test_a_pair_that_must_not_meet_does_not(
@@ -147,7 +154,7 @@ def test_a_pair_that_must_not_meet_does_not(
 def test_only_the_gateways_network_has_a_way_out(
     stack: Stack, found: dict[str, dict[str, bool]]
 ) -> None:
-    config = json.loads(stack.compose("config", "--format", "json"))
+    config = json.loads(stack.compose("--profile", "*", "config", "--format", "json"))
     open_networks = {name for name, net in config["networks"].items() if not net.get("internal")}
     assert open_networks == {"web"}
     got_out = {name for name, row in found.items() if row["a way out"]}
@@ -155,7 +162,7 @@ def test_only_the_gateways_network_has_a_way_out(
 
 
 def test_only_the_signer_sees_the_keystore(stack: Stack) -> None:
-    config = json.loads(stack.compose("config", "--format", "json"))
+    config = json.loads(stack.compose("--profile", "*", "config", "--format", "json"))
     for volume, allowed in {
         "pkakey_keystore": {"pkakey_signer"},
         "keycloak_postgres_data": {"quewall_postgres"},

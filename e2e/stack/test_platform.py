@@ -24,7 +24,7 @@ def test_every_service_is_healthy_and_every_job_has_ended_well(stack: Stack) -> 
 
 
 def test_the_counts_are_the_plans(stack: Stack) -> None:
-    config = json.loads(stack.compose("config", "--format", "json"))
+    config = json.loads(stack.compose("--profile", "*", "config", "--format", "json"))
     assert set(config["services"]) >= THE_PLANS_SERVICES
     assert set(config["networks"]) == {
         "web", "backend", "pkakey_net", "pesequel_net", "quewall_net",
@@ -33,7 +33,7 @@ def test_the_counts_are_the_plans(stack: Stack) -> None:
 
 
 def test_only_the_gateway_is_published(stack: Stack) -> None:
-    config = json.loads(stack.compose("config", "--format", "json"))
+    config = json.loads(stack.compose("--profile", "*", "config", "--format", "json"))
     published = {name for name, service in config["services"].items() if service.get("ports")}
     assert published == {"quewall_traefik"}
 
@@ -122,7 +122,7 @@ def test_plain_http_serves_status_and_sends_all_else_to_https(stack: Stack) -> N
 
 
 def test_no_container_runs_with_rights_that_it_does_not_need(stack: Stack) -> None:
-    config = json.loads(stack.compose("config", "--format", "json"))
+    config = json.loads(stack.compose("--profile", "*", "config", "--format", "json"))
     for name, service in config["services"].items():
         assert service["cap_drop"] == ["ALL"], name
         assert "no-new-privileges:true" in service["security_opt"], name

@@ -1,4 +1,7 @@
-"""One sign-in for every page, in a real browser: roles decide, signing out ends it everywhere."""
+"""One sign-in for every page, in a real browser: roles decide, signing out ends it everywhere.
+
+Pictures go to artifacts/screenshots/stack/ of the checkout; somebody should look at them.
+"""
 
 import base64
 import hashlib
@@ -6,6 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -16,6 +20,7 @@ from e2e.stack.keycloak import PASSWORD, Keycloak
 from e2e.stack.stack import DOMAIN, Stack
 
 pytestmark = pytest.mark.browser
+PICTURES = Path(__file__).parents[2] / "artifacts" / "screenshots" / "stack"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,8 @@ def browser(stack: Stack) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context()
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    expect.set_options(timeout=60_000)
     context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
@@ -68,6 +74,12 @@ def at_keycloak(page: Page, username: str, password: str = PASSWORD) -> None:
     page.keyboard.press("Enter")
 
 
+def keep(page: Page, name: str) -> None:
+    """Keep a picture of the page."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
 def go(page: Page, address: str) -> Response:
     answer = page.goto(address)
     assert answer is not None
@@ -78,12 +90,26 @@ def test_the_first_administrator_chooses_a_password_and_reaches_the_portal(
     stack: Stack, page: Page
 ) -> None:
     page.goto(stack.address("pkakey", "/portal/"))
+    expect(page.locator("#username")).to_be_visible()
+    keep(page, "keycloak-sign-in")
     at_keycloak(page, "admin", stack.secret("admin-password"))
+    expect(page.locator("#password-new")).to_be_visible()
+    keep(page, "keycloak-first-password")
     page.locator("#password-new").fill(PASSWORD)
     page.locator("#password-confirm").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(stack.address("pkakey", "/portal/**"))
     expect(page.locator("h1")).to_have_text("Dashboard")
+    keep(page, "portal-dashboard")
+    page.goto(stack.address("pkakey", "/api/v1/docs/"))
+    expect(page.get_by_text("certificates").first).to_be_visible()
+    keep(page, "rest-api")
+    page.goto(stack.address("keycloak", "/admin/theddt/console/"))
+    expect(page.get_by_text("Realm settings").first).to_be_visible()
+    keep(page, "keycloak-console")
+    page.goto(stack.address("keycloak", "/admin/theddt/console/#/theddt/users"))
+    expect(page.get_by_text("First").first).to_be_visible()
+    keep(page, "keycloak-people")
 
 
 @pytest.mark.usefixtures("people")
@@ -97,9 +123,18 @@ def test_one_sign_in_opens_every_page_of_the_role_and_signing_out_ends_all(
     page.goto(stack.address(""))
     page.wait_for_url(stack.address("", "/dashboard/**"))
     expect(page).to_have_title(re.compile("Traefik Proxy"))
+    expect(page.get_by_text(f":{stack.https_port}").first).to_be_visible()
+    keep(page, "gateway-dashboard")
     assert go(page, stack.address("keycloak", "/admin/realms/theddt/users")).status != 403
+    page.goto(stack.address("", "/prometheus/targets"))
+    expect(page.get_by_text("quewall_traefik:8082").first).to_be_visible()
+    keep(page, "prometheus-targets")
+    # Keycloak's console opens, and shows nothing: who manages people is in another group.
+    assert go(page, stack.address("keycloak", "/admin/theddt/console/")).status == 200
+    expect(page.get_by_text("You do not have permission").first).to_be_visible()
     # Not the databases: that is another role.
     assert go(page, stack.address("pgadmin")).status == 403
+    keep(page, "pgadmin-denied")
     # Signing out of the portal ends the session at Keycloak, and with it everything.
     page.goto(stack.address("pkakey", "/portal/"))
     page.get_by_role("button", name="Sign out").click()
@@ -132,6 +167,7 @@ def test_a_requester_is_denied_what_administrators_see(stack: Stack, page: Page)
     for address in (
         stack.address("", "/dashboard/"),
         stack.address("", "/api/rawdata"),
+        stack.address("", "/prometheus/"),
         stack.address("pgadmin", "/browser/"),
         stack.address("keycloak", "/admin/theddt/console/"),
         stack.address("keycloak", "/admin/realms/theddt/users"),
@@ -147,6 +183,7 @@ def test_who_administers_databases_gets_pgadmin_with_the_server_listed(
     at_keycloak(page, "dora")
     page.wait_for_url(stack.address("pgadmin", "/browser/**"))
     expect(page.get_by_text("theDDT").first).to_be_visible()
+    keep(page, "pgadmin")
     assert go(page, stack.address("", "/dashboard/")).status == 403
 
 

@@ -156,9 +156,15 @@ def clock(information: dict[str, Any], *, now: datetime) -> str:
 
 
 def _services(chosen: Project) -> str:
-    answer = running.status(Compose(chosen.folder))
+    compose = Compose(chosen.folder)
+    answer = running.status(compose)
     if answer["state"] == "stopped":
         raise TroubleError("The containers do not run. Start them with 'ddt up --docker'.")
+    if short := compose.ended_for_memory():
+        raise TroubleError(
+            f"Ended for want of memory: {', '.join(short)}. Raise the limit (deploy.resources."
+            "limits.memory of the service, in docker-compose.override.yml), then 'ddt up --docker'."
+        )
     units = answer["services"] + answer["tasks"]
     ill = [u for u in units if u["state"] not in {"ready", "done"}]
     if ill:

@@ -100,6 +100,22 @@ class Compose:
         """Return a row for each container of the project, stopped ones among them."""
         return rows(self.run("ps", "--all", "--format", "json", timeout=_ANSWER_SECONDS))
 
+    def ended_for_memory(self) -> list[str]:
+        """Return the services that the kernel ended for want of memory, as the engine saw it."""
+        ids = [str(row["ID"]) for row in self.containers() if row.get("ID")]
+        if not ids:
+            return []
+        seen = self._quietly("inspect", *ids)
+        try:
+            found = json.loads(seen.stdout)
+        except ValueError:
+            return []
+        return sorted(
+            str((entry["Config"].get("Labels") or {}).get("com.docker.compose.service", "?"))
+            for entry in found
+            if entry["State"].get("OOMKilled")
+        )
+
     def _quietly(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         try:
             return subprocess.run(  # noqa: S603

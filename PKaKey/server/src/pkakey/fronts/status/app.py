@@ -155,6 +155,16 @@ class StatusApplication:
             return self._answer_ready
         if path == "/healthz":
             return partial(say, HTTPStatus.OK, "The status service runs.")
+        if path == "/waiting":
+            # Where the gateway has no healthy service to send a request to (QueWall/traefik).
+            return partial(
+                say,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "This part of the platform does not answer: it is starting, or it is not well. Try "
+                "again in a minute. Whoever runs the platform sees which part it is with 'ddt "
+                "status --docker' or 'docker compose ps'.",
+                ("Retry-After", "10"),
+            )
         return None
 
     # OCSP
