@@ -50,7 +50,7 @@ check: $(VENV)/.installed-dev ## Lint, format, types, import contracts, migratio
 	@DJANGO_SETTINGS_MODULE=pkakey.config.settings_test $(BIN)/python -m django makemigrations --check --dry-run
 	@DJANGO_SETTINGS_MODULE=koolflows.config.settings_test $(BIN)/python -m django makemigrations --check --dry-run
 
-workflows: $(VENV)/.installed-dev ## Lint the forge's workflows (actionlint needs Go 1.25 or later)
+workflows: $(VENV)/.installed-dev ## Lint the forge's workflows with zizmor and actionlint
 	@$(BIN)/zizmor --quiet --offline --no-progress --persona pedantic .github
 	@sh bin/actionlint
 

@@ -1,6 +1,7 @@
 """PeSequel's database with two namespaces' data in it, and the real PostgREST in front."""
 
 import json
+import os
 import socket
 import subprocess
 import time
@@ -92,9 +93,9 @@ def stranger() -> Signer:
     return new_signer("ours")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def filled(data_database: str) -> str:
-    """The database with `world`'s events in it."""
+    """The database with `world`'s events in it, for each file anew: others empty it, too."""
     with psycopg.connect(data_database, autocommit=True) as admin:
         admin.execute("SELECT inventory.reset()")
         admin.execute("SELECT inventory.deliver(%s)", [json.dumps(world.events())])
@@ -106,13 +107,15 @@ def postgrest_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("postgrest")
     program = postgrest.fetch(Settings(home))
     if program is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have PostgREST. {postgrest.ABSENT}")
         pytest.skip(postgrest.ABSENT)
     return program
 
 
 @pytest.fixture(scope="session")
-def data_api(
-    filled: str,
+def running_data_api(
+    data_database: str,
     data_dsn: Callable[[str], str],
     postgrest_program: Path,
     signer: Signer,
@@ -139,9 +142,16 @@ def data_api(
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)
-    yield DataAPI(f"http://127.0.0.1:{port}", filled, signer, process)
+    yield DataAPI(f"http://127.0.0.1:{port}", data_database, signer, process)
     process.terminate()
     process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def data_api(running_data_api: DataAPI, filled: str) -> DataAPI:
+    """PostgREST, and what `filled` put into its database."""
+    assert running_data_api.admin_url == filled
+    return running_data_api
 
 
 def _is_ready(admin_port: int) -> bool:

@@ -306,10 +306,12 @@ class _Platform:
     def _postgrest(self) -> Unit:
         program = postgrest.program(self.settings)
         file = self.home / "postgrest" / "postgrest.conf"
-        password = secret_files.read(self.settings.secrets, "pesequel-authenticator-password")
         url = _database_url(self.settings, "authenticator", DATA_DATABASE)
 
         def prepare() -> None:
+            self._settle()
+            # Read at each start: a rotation may have changed it.
+            password = secret_files.read(self.settings.secrets, "pesequel-authenticator-password")
             postgrest.write_configuration(
                 self.settings,
                 port=self.ports.data,
