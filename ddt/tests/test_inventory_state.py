@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ddt import inventory_state
 from ddt.errors import TroubleError
+
+from ddt import inventory_state
 
 NOW = datetime(2126, 5, 17, 12, tzinfo=UTC)
 

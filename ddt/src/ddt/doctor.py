@@ -208,7 +208,7 @@ def _signer_log(settings: Settings) -> str:
 
 def _inventory(settings: Settings) -> str:
     """Ask the inventory how far it is behind PKaKey."""
-    result = subprocess.run(  # noqa: S603
+    result = subprocess.run(
         [sys.executable, "-m", "pesequel", "state"],
         check=False, capture_output=True, text=True, timeout=_SECONDS,
         env=manage_environment(settings),

@@ -24,6 +24,7 @@ from pkakey.fronts.metrics.database import FiguresDatabase
 from pkakey_signers.client import SignerClient
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
+from psycopg import sql
 from redis import Redis
 
 REDIS_NOBODY = "redis://127.0.0.1:1/0"
@@ -118,7 +119,7 @@ def test_no_other_role_may_ask_for_the_figures(
         psycopg.connect(role_dsn(role), autocommit=True) as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
-        connection.execute(f"SELECT * FROM status.{function}()".encode())
+        connection.execute(sql.SQL("SELECT * FROM status.{}()").format(sql.Identifier(function)))
 
 
 def test_absent_parts_are_told_and_cost_only_their_own_figures(tmp_path: Path) -> None:
