@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 from cryptography import x509
 
-from ddt import secret_files
+from ddt import inventory_state, secret_files
 from ddt.backup import schedule
 from ddt.errors import TroubleError
 from ddt.native import environments, gateway, postgresql, start
@@ -205,6 +205,18 @@ def _signer_log(settings: Settings) -> str:
     return result.stdout.strip()
 
 
+def _inventory(settings: Settings) -> str:
+    """Ask the inventory how far it is behind PKaKey."""
+    result = subprocess.run(
+        [sys.executable, "-m", "pesequel", "state"],
+        check=False, capture_output=True, text=True, timeout=_SECONDS,
+        env=manage_environment(settings),
+    )  # fmt: skip
+    if result.returncode != 0:
+        raise TroubleError(result.stderr.strip().removeprefix("pesequel: "))
+    return inventory_state.words(result.stdout, now=datetime.now(UTC), log="ddt logs worker")
+
+
 _CHECKS: dict[str, Callable[[Settings], str]] = {
     "python": _python,
     "programs": _programs,
@@ -219,5 +231,6 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "services": _services,
     "gateway-certificate": _certificate,
     "backups": _backups,
+    "inventory": _inventory,
     "signer-log": _signer_log,
 }

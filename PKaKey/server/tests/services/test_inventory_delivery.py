@@ -1,5 +1,7 @@
 """The outbox's way into PeSequel's inventory, on a real database of each."""
 
+import json
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -17,8 +19,10 @@ TABLES = {
     "abandoned_request": "request_id",
     "audit_entry": "entry_id",
     "daily_count": "namespace, day",
+    "early_revocation": "certificate_id",
     "set_aside": "event_id",
 }
+NORMALLY_EMPTY = {"early_revocation", "set_aside"}
 
 
 @pytest.fixture
@@ -107,17 +111,171 @@ def test_the_key_is_told_from_the_certificate_itself(
     assert (key, signature) == ("EC P-256", "ecdsa-with-SHA256")
 
 
+def abandon_a_request(platform: Any, admin_connection: Any) -> None:
+    """Leave a request open, and let nothing come of it."""
+    platform.issue("given.up.test")
+    admin_connection.execute("SET session_replication_role = replica")
+    (namespace, intent) = admin_connection.execute(
+        "UPDATE certificates_intent SET state = 'open', closed_at = NULL "
+        "WHERE subject LIKE '%given.up.test%' RETURNING namespace_id, id"
+    ).fetchone()
+    admin_connection.execute("RESET session_replication_role")
+    assert one(
+        admin_connection,
+        "SELECT pki.abandon_intent(%s, %s, 'The signer never saw it.', now())",
+        namespace,
+        intent,
+    )
+
+
+def test_the_rows_that_are_compared_are_those_of_every_table(inventory: Any) -> None:
+    tables = inventory.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'inventory'::regnamespace "
+        "AND relkind = 'r'"
+    ).fetchall()
+    # The last one counts batches, and a rebuild counts its own.
+    assert {name for (name,) in tables} == set(TABLES) | {"progress"}
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 1000])
 def test_a_rebuild_from_zero_gives_the_same_rows(
-    platform: Any, worker: Any, inventory: Any
+    platform: Any,
+    worker: Any,
+    inventory: Any,
+    admin_connection: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
 ) -> None:
+    from pkakey.services import inventory_delivery
+
     a_life(platform, worker)
     worker.deliver_to_inventory()
     platform.issue("four.example.test")
+    abandon_a_request(platform, admin_connection)
     worker.deliver_to_inventory()
     before = content(inventory)
-    assert all(before[table] for table in TABLES if table not in {"abandoned_request", "set_aside"})
-    assert worker.rebuild_inventory() > 0
-    assert content(inventory) == before
+    assert {table for table in TABLES if not before[table]} == NORMALLY_EMPTY
+    monkeypatch.setattr(inventory_delivery, "AT_ONCE", at_once)
+    count = one(admin_connection, "SELECT count(*) FROM outbox_event")
+    assert worker.rebuild_inventory() == count
+    after = content(inventory)
+    for table in TABLES:
+        assert after[table] == before[table], table
+    batches = one(inventory, "SELECT batch FROM inventory.state()")
+    assert batches == -(-count // at_once)
+
+
+@pytest.mark.parametrize("moment", ["before the inventory has it", "before it is marked"])
+def test_a_relay_that_dies_in_the_middle_of_a_pass_loses_and_doubles_nothing(
+    platform: Any,
+    worker: Any,
+    inventory: Any,
+    admin_connection: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:
+    from pkakey.services import inventory_delivery
+
+    class DiedError(Exception):
+        pass
+
+    a_life(platform, worker)
+    worker.deliver_to_inventory()
+    expected = content(inventory)
+    inventory.execute("SELECT inventory.reset()")
+    monkeypatch.setattr(inventory_delivery, "AT_ONCE", 5)
+    passes = 0
+    whole = inventory_delivery.rows, inventory_delivery._one
+    while True:
+        calls = 0
+
+        def rows(query: str, values: Any = ()) -> Any:
+            nonlocal calls
+            if moment == "before it is marked" and "mark_in_inventory" in query:
+                calls += 1
+                if calls == 2:
+                    raise DiedError
+            return whole[0](query, values)
+
+        def one_row(connection: Any, query: str, values: Any) -> Any:
+            nonlocal calls
+            if moment != "before it is marked" and "inventory.deliver" in query:
+                calls += 1
+                if calls == 2:
+                    raise DiedError
+            return whole[1](connection, query, values)
+
+        monkeypatch.setattr(inventory_delivery, "rows", rows)
+        monkeypatch.setattr(inventory_delivery, "_one", one_row)
+        passes += 1
+        try:
+            worker.deliver_to_inventory()
+        except DiedError:
+            continue
+        break
+    assert passes > 3
+    assert content(inventory) == expected
+    assert one(admin_connection, "SELECT count(*) - count(inventory_batch) FROM outbox_event") == 0
+
+
+def test_a_relay_whose_connection_is_cut_in_a_batch_delivers_it_again(
+    platform: Any, worker: Any, inventory: Any, empty_data_database: str
+) -> None:
+    """The server ends the relay's session while its batch waits for a lock."""
+    a_life(platform, worker)
+    worker.deliver_to_inventory()
+    expected = content(inventory)
+    inventory.execute("SELECT inventory.reset()")
+    cut: list[str] = []
+
+    def cut_it(stop: threading.Event) -> None:
+        while not stop.wait(0.02):
+            cut.extend(
+                "cut"
+                for _ in inventory.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE usename = 'inventory_writer' AND wait_event_type = 'Lock'"
+                ).fetchall()
+            )
+
+    with psycopg.connect(empty_data_database) as blocker:
+        blocker.execute("LOCK TABLE inventory.certificate IN SHARE MODE")
+        stop = threading.Event()
+        watcher = threading.Thread(target=cut_it, args=(stop,))
+        watcher.start()
+        with pytest.raises(psycopg.OperationalError):
+            worker.deliver_to_inventory()
+        stop.set()
+        watcher.join()
+    assert cut
+    assert one(inventory, "SELECT batch FROM inventory.state()") == 0
+    assert worker.deliver_to_inventory() > 0
+    assert content(inventory) == expected
+
+
+def test_a_certificates_events_are_handed_over_in_their_order(
+    platform: Any, worker: Any, inventory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pkakey.services import inventory_delivery
+
+    delivered: list[dict[str, Any]] = []
+    whole = inventory_delivery._one
+
+    def note(connection: Any, query: str, values: Any) -> Any:
+        if "inventory.deliver" in query:
+            delivered.extend(json.loads(values[0]))
+        return whole(connection, query, values)
+
+    monkeypatch.setattr(inventory_delivery, "_one", note)
+    monkeypatch.setattr(inventory_delivery, "AT_ONCE", 2)
+    issued = a_life(platform, worker)
+    worker.deliver_to_inventory()
+    of_first = [
+        event["type"]
+        for event in delivered
+        if event["payload"].get("certificate_id") == str(issued[0].id)
+    ]
+    assert of_first == ["certificate.issued", "certificate.revoked"]
 
 
 def test_an_inventory_that_was_emptied_is_filled_again_by_the_ordinary_relay(

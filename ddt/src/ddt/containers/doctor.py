@@ -10,6 +10,7 @@ from typing import Any
 
 from cryptography import x509
 
+from ddt import inventory_state
 from ddt.containers import engine, preparation, project, running
 from ddt.containers.engine import Compose
 from ddt.containers.project import Project
@@ -35,6 +36,7 @@ def checks(chosen: Project, *, now: datetime) -> dict[str, Callable[[], str]]:
         "clock": lambda: clock(_information(chosen), now=now),
         "services": lambda: _services(chosen),
         "gateway-certificate": lambda: _certificate(chosen, now=now),
+        "inventory": lambda: _inventory(chosen, now=now),
     }
 
 
@@ -192,6 +194,20 @@ def _certificate(chosen: Project, *, now: datetime) -> str:
             "containers with 'ddt up --docker'.",
         ) from error
     return validity(certificate, name, now=now)
+
+
+def _inventory(chosen: Project, *, now: datetime) -> str:
+    compose = Compose(chosen.folder)
+    if running.status(compose)["state"] == "stopped":
+        raise TroubleError("The containers do not run. Start them with 'ddt up --docker'.")
+    # A container of its own, as the migration's: only that one may ask as an administrator.
+    printed = compose.run(
+        "run", "--rm", "--no-deps", "-T", "pesequel_migrate", "python", "-m", "pesequel", "state",
+        timeout=_SECONDS,
+    )  # fmt: skip
+    return inventory_state.words(
+        printed.decode(errors="replace"), now=now, log="docker compose logs pkakey_celery_worker"
+    )
 
 
 def validity(certificate: x509.Certificate, name: str, *, now: datetime) -> str:

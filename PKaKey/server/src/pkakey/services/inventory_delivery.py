@@ -51,7 +51,7 @@ def deliver_to_inventory(outside: Outside) -> int:
 
 def _deliver(inventory_url: str) -> int:
     delivered = 0
-    with psycopg.connect(inventory_url, autocommit=True, connect_timeout=5) as inventory:
+    with _inventory(inventory_url) as inventory:
         _agree(inventory)
         while waiting := rows("SELECT * FROM pki.waiting_for_inventory(%s)", [AT_ONCE]):
             events = [event for row in waiting for event in _events(row)]
@@ -76,9 +76,15 @@ def rebuild_inventory(outside: Outside) -> int:
     """Empty the inventory and deliver every event from the first; return how many outbox rows."""
     if outside.inventory_url is None:
         return 0
-    with psycopg.connect(outside.inventory_url, autocommit=True, connect_timeout=5) as inventory:
+    with _inventory(outside.inventory_url) as inventory:
         inventory.execute("SELECT inventory.reset()")
     return deliver_to_inventory(outside)
+
+
+def _inventory(url: str) -> psycopg.Connection[tuple[Any, ...]]:
+    # Without prepared statements, which psycopg makes of what it repeats: PgBouncer, when it is
+    # between, lends another server connection to each transaction and, before 1.21, keeps none.
+    return psycopg.connect(url, autocommit=True, connect_timeout=5, prepare_threshold=None)
 
 
 def _agree(inventory: psycopg.Connection[tuple[Any, ...]]) -> None:

@@ -24,6 +24,7 @@ from pkakey.fronts.metrics.database import FiguresDatabase
 from pkakey_signers.client import SignerClient
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
+from psycopg import sql
 from redis import Redis
 
 REDIS_NOBODY = "redis://127.0.0.1:1/0"
@@ -86,15 +87,39 @@ def test_an_open_intent_and_its_age_are_seen(
     assert found["pkakey_intents_open_oldest_seconds"][()] >= 600
 
 
+def test_the_lag_of_the_inventory_is_seen_until_it_has_everything(
+    platform: Any,
+    role_dsn: Callable[[str], str],
+    admin_connection: Any,
+) -> None:
+    platform.issue("behind.example.test")
+    admin_connection.execute("SET session_replication_role = replica")
+    admin_connection.execute(
+        "UPDATE outbox_event SET occurred_at = now() - interval '10 minutes' "
+        "WHERE number = (SELECT min(number) FROM outbox_event)"
+    )
+    database = FiguresDatabase(role_dsn("pkakey_status"))
+    found = shown([DatabasePart(database)])
+    assert found["pkakey_inventory_waiting"][()] > 0
+    assert found["pkakey_inventory_oldest_seconds"][()] >= 600
+    # The relay's own test shows that it marks; here only what is shown afterwards counts.
+    admin_connection.execute("UPDATE outbox_event SET inventory_batch = 1")
+    found = shown([DatabasePart(database)])
+    database.close()
+    assert found["pkakey_inventory_waiting"] == {(): 0}
+    assert found["pkakey_inventory_oldest_seconds"] == {(): 0}
+
+
+@pytest.mark.parametrize("function", ["platform_figures", "inventory_figures"])
 @pytest.mark.parametrize("role", ["pkakey_web", "pkakey_worker", "pkakey_signer"])
 def test_no_other_role_may_ask_for_the_figures(
-    platform: Any, role_dsn: Callable[[str], str], role: str
+    platform: Any, role_dsn: Callable[[str], str], role: str, function: str
 ) -> None:
     with (
         psycopg.connect(role_dsn(role), autocommit=True) as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
-        connection.execute("SELECT * FROM status.platform_figures()")
+        connection.execute(sql.SQL("SELECT * FROM status.{}()").format(sql.Identifier(function)))
 
 
 def test_absent_parts_are_told_and_cost_only_their_own_figures(tmp_path: Path) -> None:

@@ -21,12 +21,17 @@ logger = logging.getLogger(__name__)
 
 BACKUP_SUFFIX: Final = ".age"
 
-# Every figure of the SQL function `status.platform_figures`, and of the two questions beside it.
+# Every figure of the SQL functions `status.platform_figures` and `status.inventory_figures`, and of
+# the question beside them.
 FIGURES: Final[Mapping[str, str]] = {
     "pkakey_intents_open": "Recorded intents whose certificate or CRL is not recorded yet.",
     "pkakey_intents_open_oldest_seconds": "Age of the oldest open intent; 0 without one.",
     "pkakey_outbox_waiting": "Events that wait for their delivery, counted to 100000.",
     "pkakey_outbox_oldest_seconds": "Age of the event that waits the longest; 0 without one.",
+    "pkakey_inventory_waiting": "Events that the inventory has not got yet, counted to 100000.",
+    "pkakey_inventory_oldest_seconds": (
+        "How far the inventory is behind: the age of the first event that it lacks; 0 without one."
+    ),
     "pkakey_authority_not_after_timestamp_seconds": "When an authority's certificate ends.",
     "pkakey_ocsp_responder_not_after_timestamp_seconds": (
         "When the newest OCSP responder's certificate of an authority ends."

@@ -8,8 +8,11 @@ import psycopg
 
 from pkakey.fronts.metrics.collectors import Figure, PartAway
 
-_FIGURES = "SELECT name, labels, value FROM status.platform_figures()"
-# What any role may ask, and the role of that function may not.
+_FIGURES = """
+SELECT name, labels, value FROM status.platform_figures()
+UNION ALL SELECT name, labels, value FROM status.inventory_figures()
+"""
+# What any role may ask, and the role of those functions may not.
 _SERVER = """
 SELECT pg_database_size(current_database())::float8,
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::float8,
