@@ -210,7 +210,7 @@ def _inventory(settings: Settings) -> str:
     result = subprocess.run(
         [sys.executable, "-m", "pesequel", "state"],
         check=False, capture_output=True, text=True, timeout=_SECONDS,
-        env=manage_environment(settings),
+        env=environments.of_manage(settings),
     )  # fmt: skip
     if result.returncode != 0:
         raise TroubleError(result.stderr.strip().removeprefix("pesequel: "))

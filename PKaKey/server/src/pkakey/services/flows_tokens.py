@@ -73,4 +73,4 @@ def mint_for_flows(outside: Outside, *, principal: Principal, now: datetime) -> 
         # RFC 8693 section 4.1: who acts for the subject.
         "act": {"sub": "pkakey"},
     }
-    return load_token_keys(outside.token_key_file).sign(claims)
+    return load_token_keys(outside.token_key_file, now).sign(claims)
