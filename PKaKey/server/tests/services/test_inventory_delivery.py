@@ -464,3 +464,31 @@ def test_the_web_process_may_not_mark_or_read_across(
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 web.execute(refused.encode())
+
+
+def test_the_relay_works_through_pgbouncer_and_leaves_no_prepared_statement_there(
+    platform: Any,
+    worker: Any,
+    inventory: Any,
+    pooled_data_dsn: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pkakey.services import inventory_delivery
+
+    monkeypatch.setattr(inventory_delivery, "AT_ONCE", 1)
+    dsn = pooled_data_dsn("inventory_writer")
+    pooled = replace(worker, outside=replace(worker.outside, inventory_url=dsn))
+    for number in range(8):
+        platform.issue(f"pooled-{number}.example.test")
+    # psycopg prepares what it repeats more than five times.
+    assert pooled.deliver_to_inventory() >= 8
+    assert (
+        one(
+            inventory,
+            "SELECT count(*) FROM inventory.certificate WHERE subject LIKE %s",
+            "%pooled-%",
+        )
+        == 8
+    )
+    with psycopg.connect(dsn, prepare_threshold=None) as connection:
+        assert one(connection, "SELECT count(*) FROM pg_prepared_statements") == 0
