@@ -1,5 +1,6 @@
 """What `ddt doctor --docker` makes of what the engine, the clock and the gateway say."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from ddt.containers import doctor
+from ddt.containers import doctor, project
+from ddt.containers.engine import Compose
 from ddt.containers.project import Project
 from ddt.errors import TroubleError
 
@@ -115,3 +117,39 @@ def test_no_check_lets_an_exception_out(chosen: Project, monkeypatch: pytest.Mon
     assert {row["name"] for row in rows} >= {"engine", "compose", "memory", "clock", "hosts"}
     assert not {row["name"]: row["ok"] for row in rows}["engine"]
     assert "not installed" in {row["name"]: row["detail"] for row in rows}["engine"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "compose", "told"),
+    [("19.03.15", "2.40.3", "Docker Engine is 19.03.15"), ("20.10.24", "1.29.2", "is 1.29.2")],
+)
+def test_nothing_is_started_on_an_engine_that_is_too_old(
+    chosen: Project, monkeypatch: pytest.MonkeyPatch, engine: str, compose: str, told: str
+) -> None:
+    program = chosen.folder / "docker"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'case "$1 $2" in "compose version") echo {compose};; "version "*) echo {engine};; '
+        f"*) touch {chosen.folder / 'started'};; esac\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{chosen.folder}:/usr/bin:/bin")
+    with pytest.raises(TroubleError, match=told):
+        doctor.before_start(chosen, Compose(chosen.folder))
+    assert not (chosen.folder / "started").exists()
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PORT", "HTTP_PORT"])
+def test_a_taken_port_is_told_with_its_variable_and_who_has_it(variable: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(TroubleError, match=rf"Port {port} is taken.*{variable}.*in \.env"):
+            doctor.check_free(variable, port)
+    doctor.check_free(variable, port)
+
+
+def test_both_ports_cannot_be_one(chosen: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PORT", "8443")
+    monkeypatch.setenv("HTTP_PORT", "8443")
+    with pytest.raises(TroubleError, match="both 8443"):
+        project.load(chosen.folder)

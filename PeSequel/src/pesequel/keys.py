@@ -159,6 +159,8 @@ def _environment() -> tuple[str, list[str], float, Path]:
             password = Path(file).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise TroubleError(f"The secret {file} cannot be read: {error.strerror}.") from error
+        if not password:
+            raise TroubleError(f"The secret {file} is empty; restore it, or run 'ddt init'.")
         url = make_conninfo("", **{**conninfo_to_dict(url), "password": password})
     text = os.environ.get("PESEQUEL_KEYS_SECONDS", "60")
     if not text.isdecimal():

@@ -66,6 +66,17 @@ class Env(BaseSettings):
             raise ValueError("The log level is one of DEBUG, INFO, WARNING, ERROR, CRITICAL.")
         return level
 
+    @field_validator(
+        "database_password_file",
+        "admin_database_password_file",
+        "service_key_file",
+    )
+    @classmethod
+    def _holds_something(cls, value: Path | None) -> Path | None:
+        if value is not None and value.is_file() and not value.read_bytes().strip():
+            raise ValueError(f"The secret {value} is empty; restore it, or run `ddt init`.")
+        return value
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment; every error is reported at once."""

@@ -242,3 +242,26 @@ def test_a_damaged_list_of_keys_from_before_is_told_without_what_it_says(
     with pytest.raises(ValueError, match="Line 1 of") as caught:
         env.secret_key_fallbacks(datetime.now(UTC))
     assert "a1a1" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "database_password_file", "admin_database_password_file",
+        "inventory_database_password_file", "redis_password_file",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("octets", [b"", b" \n"])
+def test_an_empty_secret_is_named_before_anything_starts(
+    environment: dict[str, str], tmp_path: Path, field: str, octets: bytes
+) -> None:
+    file = tmp_path / "a-secret"
+    file.write_bytes(octets)
+    with pytest.raises(ValidationError, match=f"The secret {file} is empty"):
+        Env(
+            database_url=environment["PKAKEY_DATABASE_URL"],
+            redis_url=environment["PKAKEY_REDIS_URL"],
+            signer_socket=tmp_path / "signer.sock",
+            secret_key_file=tmp_path / "key",
+            **{field: file},  # type: ignore[arg-type]
+        )

@@ -50,8 +50,8 @@ def up(*, as_json: bool) -> None:
     """Start the containers and wait until each is healthy."""
     chosen = project.load()
     compose = Compose(chosen.folder)
-    compose.engine_version()
-    running.check(chosen)
+    if warning := doctor.before_start(chosen, compose):
+        output.note(warning)
     begin = time.monotonic()
     with tempfile.TemporaryFile() as log:
         starting = running.launch(compose, log)

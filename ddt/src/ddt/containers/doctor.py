@@ -15,9 +15,10 @@ from ddt.containers import engine, preparation, project, running
 from ddt.containers.engine import Compose
 from ddt.containers.project import Project
 from ddt.errors import TroubleError
-from ddt.native.start import check_port
+from ddt.native.start import listener
 from ddt.rotation.journal import Journal
 
+GATEWAY = "quewall_traefik"
 LARGEST_DRIFT = timedelta(seconds=5)
 _SECONDS = 30
 _UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
@@ -76,11 +77,46 @@ def _rotations(chosen: Project) -> str:
 
 
 def _ports(chosen: Project) -> str:
-    if running.status(Compose(chosen.folder))["state"] != "stopped":
-        return "The containers hold their ports."
-    check_port("HTTPS_PORT", chosen.https_port)
-    check_port("HTTP_PORT", chosen.http_port)
+    if _gateway_is_up(Compose(chosen.folder)):
+        return "The gateway holds its ports."
+    check_free("HTTPS_PORT", chosen.https_port)
+    check_free("HTTP_PORT", chosen.http_port)
     return f"Ports {chosen.https_port} and {chosen.http_port} are free."
+
+
+def _gateway_is_up(compose: Compose) -> bool:
+    rows = compose.containers()
+    return any((r.get("Service"), r.get("State")) == (GATEWAY, "running") for r in rows)
+
+
+def check_free(variable: str, port: int) -> None:
+    """Raise TroubleError when another program has the port; the engine needs no rights of ours."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen(1)
+        except PermissionError:
+            return
+        except OSError:
+            also = " (and HTTPS_SUFFIX after it)" if variable == "HTTPS_PORT" else ""
+            raise TroubleError(
+                f"Port {port} is taken{listener(port)}. Stop that program; or, if this platform "
+                f"has never started, set {variable}{also} in .env to a free port.",
+            ) from None
+
+
+def before_start(chosen: Project, compose: Compose) -> str:
+    """Raise TroubleError for what would end a start halfway; return what deserves a warning."""
+    new_enough("Docker Engine", compose.engine_version(), engine.OLDEST_ENGINE)
+    new_enough("The compose plugin", compose.compose_version(), engine.OLDEST_COMPOSE)
+    running.check(chosen)
+    _ports(chosen)
+    try:
+        memory(chosen, _information(chosen))
+    except TroubleError as short:
+        return str(short)
+    return ""
 
 
 def unknown_names(names: list[str], word: str) -> str:

@@ -93,12 +93,14 @@ def load(place: Path | None = None) -> Project:
     def value(name: str, default: str) -> str:
         return os.environ.get(name) or written.get(name) or default
 
-    return Project(
-        where,
-        check_domain("DOMAIN", value("DOMAIN", DEFAULT_DOMAIN).lower()),
-        check_port("HTTPS_PORT", value("HTTPS_PORT", "443")),
-        check_port("HTTP_PORT", value("HTTP_PORT", "80")),
-    )
+    domain = check_domain("DOMAIN", value("DOMAIN", DEFAULT_DOMAIN).lower())
+    https_port = check_port("HTTPS_PORT", value("HTTPS_PORT", "443"))
+    http_port = check_port("HTTP_PORT", value("HTTP_PORT", "80"))
+    if https_port == http_port:
+        raise TroubleError(
+            f"HTTPS_PORT and HTTP_PORT are both {http_port}. Give each its own port in .env.",
+        )
+    return Project(where, domain, https_port, http_port)
 
 
 def environment_of(file: Path) -> dict[str, str]:

@@ -90,12 +90,12 @@ def check_port(variable: str, port: int) -> None:
             ) from None
         except OSError:
             raise TroubleError(
-                f"Port {port} is taken{_listener(port)}. Stop that program, or set {variable} to "
+                f"Port {port} is taken{listener(port)}. Stop that program, or set {variable} to "
                 f"a free port: {variable}={port + 1000 if port < 64000 else port - 1000} ddt up",  # noqa: PLR2004
             ) from None
 
 
-def _listener(port: int) -> str:
+def listener(port: int) -> str:
     """Return " by NAME (process N)" where the system tells, or nothing."""
     try:
         for connection in psutil.net_connections("tcp"):

@@ -125,6 +125,18 @@ class Env(BaseSettings):
             raise ValueError("Where figures are shown is HOST:PORT, such as 127.0.0.1:9464.")
         return value
 
+    @field_validator(
+        "database_password_file",
+        "admin_database_password_file",
+        "inventory_database_password_file",
+        "redis_password_file",
+    )
+    @classmethod
+    def _holds_something(cls, value: Path | None) -> Path | None:
+        if value is not None and value.is_file() and not value.read_bytes().strip():
+            raise ValueError(f"The secret {value} is empty; restore it, or run `ddt init`.")
+        return value
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment; every error is reported at once."""
