@@ -1,5 +1,6 @@
 """Liveness asks nobody; readiness asks the database."""
 
+import socket
 from typing import Any
 
 import pytest
@@ -51,3 +52,19 @@ def test_a_malformed_request_id_is_replaced(came: str) -> None:
 def test_a_request_id_is_kept() -> None:
     answer = Client().get("/healthz", headers={"X-Request-ID": "gateway.7-a_b"})
     assert answer.headers["X-Request-ID"] == "gateway.7-a_b"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readiness_answers_while_the_database_holds_its_answer_back() -> None:
+    """As PgBouncer does when the server behind it is gone."""
+    default = connections["default"]
+    default.close()
+    there = {name: default.settings_dict[name] for name in ("HOST", "PORT")}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = str(silent.getsockname()[1])
+        default.settings_dict.update(HOST="127.0.0.1", PORT=port)
+        try:
+            answer = Client().get("/readyz")
+        finally:
+            default.settings_dict.update(there)
+    assert (answer.status_code, answer.json()["parts"]) == (503, {"database": "unavailable"})

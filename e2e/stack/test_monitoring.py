@@ -43,7 +43,7 @@ def test_every_service_is_asked_and_answers(stack: Stack) -> None:
     )
     assert set(health(stack)) == EXPECTED | OLDER
     parts = {row["metric"]["part"]: row["value"][1] for row in query(stack, "pkakey_part_up")}
-    assert parts == {"database": "1", "queue": "1", "signer": "1"}
+    assert parts == {"database": "1", "redis": "1", "signer": "1"}
 
 
 def query(stack: Stack, expression: str) -> list[dict[str, Any]]:
