@@ -14,6 +14,14 @@ from e2e.stack.keycloak import Keycloak
 from e2e.stack.program import Program
 from e2e.stack.stack import ROOT, SHIPPED, Stack, environment
 
+TIMES: list[str] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what took how long."""
+    for line in TIMES:
+        terminalreporter.write_line(line)
+
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
@@ -31,7 +39,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     begin = time.monotonic()
     try:
         stack.up()
-        sys.stderr.write(f"\nThe stack was healthy after {time.monotonic() - begin:.0f} s.\n")
+        TIMES.append(f"The stack was healthy after {time.monotonic() - begin:.0f} s.")
         yield stack
     finally:
         if log := os.environ.get("DDT_STACK_LOG"):

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -57,7 +58,7 @@ from concurrent.futures import ThreadPoolExecutor
 def reach(target):
     name, address, port = target
     try:
-        socket.create_connection((address, port), timeout=2).close()
+        socket.create_connection((address, port), timeout=5).close()
         return name, "open"
     except TimeoutError:
         return name, "silent"
@@ -78,8 +79,8 @@ def found(stack: Stack) -> dict[str, dict[str, bool]]:
         for name in PORTS
         for network, address in containers[name].addresses.items()
     ]
-    reached = {}
-    for source in NETWORKS:
+
+    def reach(source: str) -> dict[str, bool]:
         # The container's own network, with a program that can try: not every image has one.
         done = subprocess.run(
             [
@@ -91,12 +92,15 @@ def found(stack: Stack) -> dict[str, dict[str, bool]]:
             text=True, timeout=120,
         )  # fmt: skip
         answers = json.loads(done.stdout)
-        reached[source] = {
+        row = {
             name: any(said == "open" for whom, said in answers if whom.split()[0] == name)
             for name in PORTS
         }
-        reached[source]["a way out"] = dict(answers)["outside"] not in {"silent", "errno 101"}
-    return reached
+        return row | {"a way out": dict(answers)["outside"] not in {"silent", "errno 101"}}
+
+    # Most of the time is waiting for answers that do not come.
+    with ThreadPoolExecutor(6) as pool:
+        return dict(zip(NETWORKS, pool.map(reach, NETWORKS), strict=True))
 
 
 def test_every_container_is_in_its_networks_and_in_no_other(stack: Stack) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.stack.conftest import TIMES
 from e2e.stack.program import Load, Program, compare_signer_log
 from e2e.stack.stack import Container, Stack, eventually
 from e2e.stack.test_isolation import NETWORKS
@@ -101,7 +102,7 @@ def test_down_and_up_again_finds_everything(stack: Stack, program: Program, tmp_
     assert stack.containers() == {}
     begin = time.monotonic()
     stack.up()
-    print(f"down and up again: healthy after {time.monotonic() - begin:.0f} s")  # noqa: T201
+    TIMES.append(f"Down and up again: healthy after {time.monotonic() - begin:.0f} s.")
     assert stack.unwell() == []
     assert stack.inside("quewall_traefik", "cat", "/etc/traefik/dynamic/root.pem") == root
     # A new token, from the same client: the realm is the same.
