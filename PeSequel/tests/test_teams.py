@@ -48,12 +48,15 @@ def teams(data_api: Any, data_dsn: Callable[[str], str]) -> Iterator[Callable[[s
             admin.execute(sql.SQL("DROP ROLE {}").format(owner))
 
 
-def answer(data_api: Any, path: str, schema: str, **claims: Any) -> Any:
-    """Ask until PostgREST has heard of the new schema."""
+def answer(
+    data_api: Any, path: str, schema: str, *, method: str = "GET", body: Any = None, **claims: Any
+) -> Any:
+    """Ask until PostgREST has heard of the new schema, and of the table it is asked about."""
     token = data_api.signer.token(roles=["pki-requester"], **claims)
+    profile = {("Accept_Profile" if method == "GET" else "Content_Profile"): schema}
     deadline = time.monotonic() + 30
     while True:
-        got = data_api.get(path, token=token, Accept_Profile=schema)
+        got = data_api.call(method, path, token=token, body=body, **profile)
         if got.status_code not in {404, 406} or time.monotonic() > deadline:
             return got
         time.sleep(0.1)
@@ -65,13 +68,10 @@ def test_a_table_and_a_function_have_an_api_at_once(data_api: Any, teams: Any) -
     assert [row["name"] for row in hosts.json()] == ["mail.example.test", "www.example.test"]
     found = answer(data_api, "/rpc/hosts_of?contact=ada", "fleet")
     assert found.json() == [{"name": "www.example.test", "contact": "ada"}]
-    token = data_api.signer.token(roles=["pki-requester"])
     row = {"name": "new.example.test", "contact": "ada"}
-    made = data_api.call("POST", "/host", token=token, body=row, Content_Profile="fleet")
+    made = answer(data_api, "/host", "fleet", method="POST", body=row)
     assert made.status_code == 201, made.text
-    gone = data_api.call(
-        "DELETE", "/host?name=eq.new.example.test", token=token, Content_Profile="fleet"
-    )
+    gone = answer(data_api, "/host?name=eq.new.example.test", "fleet", method="DELETE")
     assert gone.status_code == 204, gone.text
 
 
