@@ -8,6 +8,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -75,6 +76,11 @@ class Officer:
             found += [one["id"] for one in page["results"]]
             path = (page["next"] or "").partition("/api/v1/")[2]
         return found
+
+    def newest(self) -> list[str]:
+        """Return the ids of the newest processes."""
+        page = self.ask("GET", "processes/?state=running&page_size=20").json()
+        return [one["id"] for one in page["results"]]
 
     def approve(self, task: str) -> float:
         """Approve a task; return how long that took in seconds."""
@@ -144,16 +150,95 @@ def run(platform: Platform, number: int) -> dict[str, float]:
     }
 
 
+_COPY_PROCESSES = """
+    INSERT INTO instances_instance (id, namespace, version_id, key, business_key, title, state,
+        outcome, revision, content, data, next_due_at, incident_code, incident_detail, started_by,
+        started_by_name, started_at)
+    SELECT gen_random_uuid(), namespace, version_id, key, business_key, title, state, outcome,
+        revision, content, data, next_due_at + make_interval(secs => n), incident_code,
+        incident_detail, started_by, started_by_name, started_at + make_interval(secs => n * 0.001)
+    FROM instances_instance, generate_series(1, %s) AS n WHERE id = %s"""
+_COPY_TASKS = """
+    INSERT INTO tasks_humantask (id, namespace, instance_id, element, name, title, state, roles,
+        assignee_name, excluded, data, created_at, due_at, completed_by_name)
+    SELECT gen_random_uuid(), t.namespace, i.id, t.element, t.name, t.title, t.state, t.roles,
+        '', t.excluded, t.data, i.started_at, t.due_at, ''
+    FROM tasks_humantask t, instances_instance i
+    WHERE t.instance_id = %s AND i.state = 'running' AND i.id <> t.instance_id"""
+_DUE = "SELECT count(*) FROM flows.due_instances(now(), 100)"
+
+
+def _median_ms(act: Callable[[], object], times: int = 20) -> float:
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        act()
+        taken.append(time.perf_counter() - began)
+    return round(share(taken, 0.5), 1)
+
+
+def wait_for_many(platform: Platform, officer: Officer, number: int) -> dict[str, float]:
+    """Measure the inbox, the timers' question and one approval, then again beside so many."""
+    password = (platform.home / "secrets" / "postgres-password").read_text().strip()
+    address = postgresql.url(
+        Settings(platform.home).runtime, user="postgres", password=password, database="koolflows"
+    )
+    host = f"pkakey.{platform.domain}"
+    target = Target(platform.https_port, host, str(platform.root()))
+    token = platform.token("certificates:issue")
+
+    def begin(name: str) -> str:
+        before = set(officer.newest())
+        body = issue_request(
+            host=f"{host}:{platform.https_port}", token=token, profile=PROFILE, csr=csr_pem(name)
+        )
+        measure(target, [body], expected_status=202, connections=1, seconds=60, warm_up_seconds=0)
+        (process,) = set(officer.newest()) - before
+        return process
+
+    def approve(index: int) -> None:
+        process = begin(f"w{index}.bench.test")
+        (task,) = officer.ask("GET", f"processes/{process}/tasks/").json()["results"]
+        before = issued(platform)
+        officer.approve(task["id"])
+        while issued(platform) == before:
+            time.sleep(0.02)
+
+    figures: dict[str, float] = {"waiting": number}
+    with psycopg.connect(address, autocommit=True) as connection:
+        kept = begin("kept.bench.test")
+        for moment in ("before", "beside"):
+            if moment == "beside":
+                began = time.perf_counter()
+                connection.execute(_COPY_PROCESSES, [number, kept])
+                connection.execute(_COPY_TASKS, [kept])
+                figures["filled_seconds"] = round(time.perf_counter() - began, 1)
+                connection.execute("ANALYZE")
+            for box in ("all", "group", "mine", "overdue"):
+                figures[f"inbox_{box}_ms_{moment}"] = _median_ms(
+                    lambda box=box: officer.ask("GET", f"tasks/?box={box}&page_size=50")
+                )
+            figures[f"due_timers_ms_{moment}"] = _median_ms(lambda: connection.execute(_DUE))
+            figures[f"one_approval_ms_{moment}"] = _median_ms(
+                lambda moment=moment: approve(len(moment)), 10
+            )
+    return figures
+
+
 def main() -> None:
     """Measure, and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=1000)
-    number = parser.parse_args().number
+    parser.add_argument("--waiting", type=int, default=100_000)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ddt-bench-") as folder:
         platform = Platform(Path(folder) / "home")
         platform.ddt("up")
         try:
-            print(json.dumps(run(platform, number), indent=2))
+            figures = run(platform, options.number)
+            officer = Officer(platform, officers_token(platform))
+            figures |= wait_for_many(platform, officer, options.waiting)
+            print(json.dumps(figures, indent=2))
         finally:
             platform.ddt("down")
 

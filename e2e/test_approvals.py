@@ -7,10 +7,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import httpx
 import psutil
 import psycopg
 import pytest
@@ -77,13 +79,44 @@ def ask_for(platform: Platform, name: str, *words: str | Path) -> dict[str, str]
     return answer
 
 
-def task_of(portal: Portal, name: str) -> str:
+def portal_token(portal: Portal, *scopes: str) -> str:
+    """Return a signed token that the person makes of their own."""
+    page = portal.get("/portal/tokens/").text
+    csrf = page.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    answer = portal.http.post(
+        "/api/v1/tokens/",
+        json={"name": "flows", "scopes": list(scopes), "form": "jwt"},
+        headers={"X-CSRFToken": csrf, "Accept": "application/json"},
+        extensions={"sni_hostname": f"pkakey.{portal.platform.domain}"},
+    )
+    answer.raise_for_status()
+    token: str = answer.json()["token"]
+    return token
+
+
+def flows_call(
+    platform: Platform, token: str, method: str, path: str, body: object = None
+) -> dict[str, Any]:
+    """Call KoolFlows through the gateway with this token."""
+    host = f"flows.{platform.domain}"
+    with httpx.Client(verify=str(platform.root()), trust_env=False, timeout=60) as client:
+        answer = client.request(
+            method, f"https://127.0.0.1:{platform.https_port}/api/v1/{path}", json=body,
+            headers={"Host": f"{host}:{platform.https_port}", "Authorization": f"Bearer {token}"},
+            extensions={"sni_hostname": host},
+        )  # fmt: skip
+    answer.raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def task_of(portal: Portal, name: str, title: str = "Certificate for") -> str:
     """Return the address of the open task about this name in the person's inbox."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         page = portal.get(f"{INBOX}?box=all")
         for address in map(str, TASK.findall(page.text)):
-            if f"Certificate for {name}" in portal.get(address).text:
+            if f"{title} {name}" in portal.get(address).text:
                 return address
         time.sleep(0.3)
     pytest.fail(f"No task about {name}.")
@@ -304,6 +337,62 @@ def test_a_kill_of_koolflows_anywhere_leaves_exactly_one_certificate(
     doctor = json.loads(own.ddt("doctor", "--json", check=False).stdout)
     checks = {row["name"]: row for row in doctor["checks"]}
     assert checks["signer-log"]["ok"], checks["signer-log"]
+
+
+@pytest.mark.parametrize(
+    "secret", ["koolflows-service-key", "koolflows-secret-key", "token-signing-key"]
+)
+def test_a_secret_changes_while_approvals_are_under_way(
+    own: Platform, otto: Portal, secret: str
+) -> None:
+    wait_until_ready(own)
+    begun = ask_for(own, f"before-{secret}.example.test")
+    own.ddt("rotate", secret)
+    wait_until_ready(own)
+    # KoolFlows takes a request, and an officer's word, by tokens under the key of now.
+    later = ask_for(own, f"after-{secret}.example.test")
+    for name in (f"before-{secret}", f"after-{secret}"):
+        assert decide(otto, task_of(otto, f"{name}.example.test"), "approve") == 302
+    for asked in (begun, later):
+        done = wait(own, asked["id"])
+        assert done.returncode == 0, done.stdout + done.stderr
+    for name in (f"before-{secret}", f"after-{secret}"):
+        assert issued_for(own, f"{name}.example.test") == 1
+
+
+def test_once_granted_a_teams_names_need_no_human_until_it_is_withdrawn(
+    own: Platform, otto: Portal, oona: Portal
+) -> None:
+    wait_until_ready(own)
+    token = portal_token(oona, "flows:start", "flows:read")
+    until = (datetime.now(tz=UTC) + timedelta(days=30)).isoformat()
+    data = {
+        "team": "default", "pattern": "*.team.internal", "profile": PROFILE, "until": until,
+        "purpose": "the team's own hosts",
+    }  # fmt: skip
+    process = flows_call(
+        own, token, "POST", "processes/", {"diagram": "namespace-grant", "data": data}
+    )
+    assert process["state"] == "running"
+    task = task_of(otto, "*.team.internal", title="Grant of")
+    assert decide(otto, task, "approve") == 302
+    deadline = time.monotonic() + 60
+    while flows_call(own, token, "GET", f"processes/{process['id']}/")["state"] == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    done = flows_call(own, token, "GET", f"processes/{process['id']}/")
+    assert (done["state"], done["outcome"]) == ("completed", "Granted")
+    folder = own.home.parent
+    _, csr = make_csr(folder, "web.team.internal")
+    out = folder / "granted.pem"
+    words: list[str | Path] = ["issue", "--csr", csr, "--profile", PROFILE, "--out", out, "--json"]
+    serial = json.loads(own.ddt(*words).stdout)["serial_number"]
+    page = otto.get(f"/portal/certificates/{serial}/").text
+    assert process["id"] in page
+    assert "namespace-grant, version 1" in page
+    grant = own.ddt("manage", "grants").stdout.split()[0]
+    own.ddt("manage", "grants", "--withdraw", grant)
+    assert own.ddt(*words, check=False).returncode == WAITS
 
 
 @pytest.mark.browser

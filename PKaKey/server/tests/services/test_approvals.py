@@ -114,7 +114,8 @@ def test_a_request_waits_and_koolflows_is_told_what_is_asked_in_the_requesters_n
     assert (request["id"], request["sha256"]) == (str(asked.id), asked.sha256)
     assert request["names"] == ["a.example.test"]
     issuer = TrustedIssuer(
-        "https://pkakey.theddt.localhost:8443", KeySet.of(asking.services.token_jwks())
+        "https://pkakey.theddt.localhost:8443",
+        KeySet.of(asking.services.token_jwks(now=asking.now)),
     )
     caller = Verifier(audience="koolflows", issuers=[issuer]).caller(call["token"], now=asking.now)
     assert (caller.subject, caller.roles, caller.namespace) == (
@@ -133,7 +134,8 @@ def test_a_persons_token_asks_as_that_person_and_may_not_decide(asking: Any, flo
 
     ask(asking, principal=authenticate_token(token, asking.now))
     issuer = TrustedIssuer(
-        "https://pkakey.theddt.localhost:8443", KeySet.of(asking.services.token_jwks())
+        "https://pkakey.theddt.localhost:8443",
+        KeySet.of(asking.services.token_jwks(now=asking.now)),
     )
     caller = Verifier(audience="koolflows", issuers=[issuer]).caller(
         flows.asked[0]["token"], now=asking.now
