@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -108,7 +109,7 @@ def share(values: list[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(part * len(values)))] * 1000
 
 
-def run(platform: Platform, number: int) -> dict[str, float]:
+def run(platform: Platform, officer: Officer, number: int) -> dict[str, float]:
     """Measure one run."""
     platform.ddt("manage", "require_approval", PROFILE, DIAGRAM)
     host = f"pkakey.{platform.domain}"
@@ -124,7 +125,6 @@ def run(platform: Platform, number: int) -> dict[str, float]:
     begun = measure(
         target, requests, expected_status=202, connections=AT_ONCE, seconds=1800, warm_up_seconds=0
     )
-    officer = Officer(platform, officers_token(platform))
     began = time.perf_counter()
     tasks = officer.tasks()
     listed = time.perf_counter() - began
@@ -156,7 +156,7 @@ _COPY_PROCESSES = """
         started_by_name, started_at)
     SELECT gen_random_uuid(), namespace, version_id, key, business_key, title, state, outcome,
         revision, content, data, next_due_at + make_interval(secs => n), incident_code,
-        incident_detail, started_by, started_by_name, started_at + make_interval(secs => n * 0.001)
+        incident_detail, started_by, started_by_name, started_at - make_interval(secs => n * 0.001)
     FROM instances_instance, generate_series(1, %s) AS n WHERE id = %s"""
 _COPY_TASKS = """
     INSERT INTO tasks_humantask (id, namespace, instance_id, element, name, title, state, roles,
@@ -193,8 +193,7 @@ def wait_for_many(platform: Platform, officer: Officer, number: int) -> dict[str
             host=f"{host}:{platform.https_port}", token=token, profile=PROFILE, csr=csr_pem(name)
         )
         measure(target, [body], expected_status=202, connections=1, seconds=60, warm_up_seconds=0)
-        (process,) = set(officer.newest()) - before
-        return process
+        return next(one for one in officer.newest() if one not in before)
 
     def approve(index: int) -> None:
         process = begin(f"w{index}.bench.test")
@@ -215,13 +214,10 @@ def wait_for_many(platform: Platform, officer: Officer, number: int) -> dict[str
                 figures["filled_seconds"] = round(time.perf_counter() - began, 1)
                 connection.execute("ANALYZE")
             for box in ("all", "group", "mine", "overdue"):
-                figures[f"inbox_{box}_ms_{moment}"] = _median_ms(
-                    lambda box=box: officer.ask("GET", f"tasks/?box={box}&page_size=50")
-                )
-            figures[f"due_timers_ms_{moment}"] = _median_ms(lambda: connection.execute(_DUE))
-            figures[f"one_approval_ms_{moment}"] = _median_ms(
-                lambda moment=moment: approve(len(moment)), 10
-            )
+                path = f"tasks/?box={box}&page_size=50"
+                figures[f"inbox_{box}_ms_{moment}"] = _median_ms(partial(officer.ask, "GET", path))
+            figures[f"due_timers_ms_{moment}"] = _median_ms(partial(connection.execute, _DUE))
+            figures[f"one_approval_ms_{moment}"] = _median_ms(partial(approve, len(moment)), 10)
     return figures
 
 
@@ -235,8 +231,8 @@ def main() -> None:
         platform = Platform(Path(folder) / "home")
         platform.ddt("up")
         try:
-            figures = run(platform, options.number)
             officer = Officer(platform, officers_token(platform))
+            figures = run(platform, officer, options.number)
             figures |= wait_for_many(platform, officer, options.waiting)
             print(json.dumps(figures, indent=2))
         finally:
