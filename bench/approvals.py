@@ -125,6 +125,9 @@ def run(platform: Platform, officer: Officer, number: int) -> dict[str, float]:
     begun = measure(
         target, requests, expected_status=202, connections=AT_ONCE, seconds=1800, warm_up_seconds=0
     )
+    if begun.errors:
+        # Else this would wait for certificates that nobody asked for.
+        raise SystemExit(f"{len(begun.errors)} requests were not begun: {begun.errors[0]}")
     began = time.perf_counter()
     tasks = officer.tasks()
     listed = time.perf_counter() - began

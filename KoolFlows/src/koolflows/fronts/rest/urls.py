@@ -38,5 +38,5 @@ urlpatterns = [
     path(f"{_TASK}delegation/", tasks.DelegateTaskEndpoint.as_view(), name="task-delegate"),
     path("messages/", messages.MessagesEndpoint.as_view(), name="messages"),
     # A path may hold a line's end.
-    re_path(r"^(?s:.*)\Z", openapi.UnknownPathEndpoint.as_view()),
+    re_path(r"^[\s\S]*$", openapi.UnknownPathEndpoint.as_view()),
 ]
