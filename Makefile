@@ -31,14 +31,14 @@ down: ## Stop the platform; no process is left
 	@test ! -x $(BIN)/ddt || $(BIN)/ddt down
 
 test: $(VENV)/.installed-dev ## Run the tests (a real PostgreSQL, Valkey, Traefik and Chromium)
-	@sh bin/browser
+	@sh bin/test-programs
 	@$(BIN)/python -m pytest identity PKaKey PeSequel ddt QueWall tests $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest KoolFlows --ds=koolflows.config.settings_test $(PYTEST_ARGS)
 	@# The platform's own tests break its parts in turn, so they keep their order.
 	@$(BIN)/python -m pytest e2e --ignore=e2e/stack -p no:randomly $(PYTEST_ARGS)
 
 stack-test: $(VENV)/.installed-dev ## Run docker-compose.yml on a real Docker engine, with local images, and test it
-	@sh bin/browser
+	@sh bin/test-programs
 	@bin/stack-test $(PYTEST_ARGS)
 
 check: $(VENV)/.installed-dev ## Lint, format, types, import contracts, migrations

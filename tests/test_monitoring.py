@@ -1,6 +1,7 @@
 """The monitoring's files: promtool takes the rules, and nothing asks for a figure that is none."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -28,7 +29,10 @@ WORDS = {
 def promtool(*arguments: str | Path) -> str:
     program = shutil.which("promtool")
     if program is None:
-        pytest.fail("These tests need promtool: install Debian's package 'prometheus'.")
+        text = "These tests need promtool: install Debian's package 'prometheus'."
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
     done = subprocess.run(
         [program, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120
     )

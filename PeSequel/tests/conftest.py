@@ -11,48 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import psycopg
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from ddt.native import postgrest
 from ddt.settings import Settings
 from psycopg.conninfo import make_conninfo
 
 from PeSequel.tests import world
-
-ISSUER = "https://pkakey.theddt.test:8443"
-
-
-@dataclass(frozen=True)
-class Signer:
-    """Whoever signs tokens: the platform's key, or somebody else's."""
-
-    key: rsa.RSAPrivateKey
-    key_id: str
-
-    def token(self, **changes: Any) -> str:
-        """Return a pki-auditor's token of the default namespace; None leaves a claim out."""
-        now = int(time.time())
-        claims: dict[str, Any] = {
-            "iss": ISSUER,
-            "sub": "7",
-            "aud": "pesequel",
-            "iat": now,
-            "exp": now + 600,
-            "preferred_username": "ada",
-            "role": "web_user",
-            "roles": ["pki-auditor"],
-            "namespace": "default",
-            "scope": "openid profile",
-        }
-        claims = {name: value for name, value in (claims | changes).items() if value is not None}
-        return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": self.key_id})
-
-    def jwks(self) -> str:
-        """Return the JSON Web Key Set with the public key."""
-        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
-        return json.dumps({"keys": [public | {"kid": self.key_id, "alg": "RS256", "use": "sig"}]})
+from PeSequel.tests.signer import Signer, new_signer
 
 
 @dataclass(frozen=True)
@@ -77,10 +43,6 @@ class DataAPI:
         if token:
             sent["Authorization"] = f"Bearer {token}"
         return httpx.request(method, f"{self.url}{path}", headers=sent, json=body, timeout=30)
-
-
-def new_signer(key_id: str) -> Signer:
-    return Signer(rsa.generate_private_key(public_exponent=65537, key_size=2048), key_id)
 
 
 @pytest.fixture(scope="session")

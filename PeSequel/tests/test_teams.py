@@ -1,7 +1,11 @@
 """A team's own schema: its tables and functions are in the API at once, for its namespace only."""
 
+import re
+import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,14 +15,14 @@ from pesequel.teams import new_schema
 from psycopg import errors, sql
 
 PASSWORD = "for-tests-only"
-# The example of docs/data-api.md.
-EXAMPLE = """
-CREATE TABLE fleet.host (name text PRIMARY KEY, contact text NOT NULL);
-INSERT INTO fleet.host VALUES ('www.example.test', 'ada'), ('mail.example.test', 'grace');
-CREATE FUNCTION fleet.hosts_of(contact text) RETURNS SETOF fleet.host LANGUAGE sql STABLE AS $$
-    SELECT h.* FROM fleet.host h WHERE h.contact = hosts_of.contact
-$$;
-"""
+GUIDE = Path(__file__).parents[2] / "docs" / "data-api.md"
+
+
+def examples(language: str) -> str:
+    """Return what the guide shows in this language."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert blocks
+    return "\n".join(blocks)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,7 @@ def teams(data_api: Any, data_dsn: Callable[[str], str]) -> Iterator[Callable[[s
             database=str(database),
         )
     with psycopg.connect(data_dsn("team_fleet"), autocommit=True) as fleet:
-        fleet.execute(EXAMPLE)
+        fleet.execute(examples("sql"))
     with psycopg.connect(data_dsn("team_lab"), autocommit=True) as lab:
         lab.execute("CREATE TABLE lab.sample (id integer PRIMARY KEY)")
         lab.execute("INSERT INTO lab.sample VALUES (1)")
@@ -48,12 +52,22 @@ def teams(data_api: Any, data_dsn: Callable[[str], str]) -> Iterator[Callable[[s
             admin.execute(sql.SQL("DROP ROLE {}").format(owner))
 
 
-def answer(data_api: Any, path: str, schema: str, **claims: Any) -> Any:
-    """Ask until PostgREST has heard of the new schema."""
+def answer(
+    data_api: Any,
+    path: str,
+    schema: str,
+    *,
+    method: str = "GET",
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
+    **claims: Any,
+) -> Any:
+    """Ask until PostgREST has heard of the new schema, and of the table it is asked about."""
     token = data_api.signer.token(roles=["pki-requester"], **claims)
+    sent = {**(headers or {}), ("Accept_Profile" if method == "GET" else "Content_Profile"): schema}
     deadline = time.monotonic() + 30
     while True:
-        got = data_api.get(path, token=token, Accept_Profile=schema)
+        got = data_api.call(method, path, token=token, body=body, **sent)
         if got.status_code not in {404, 406} or time.monotonic() > deadline:
             return got
         time.sleep(0.1)
@@ -65,13 +79,10 @@ def test_a_table_and_a_function_have_an_api_at_once(data_api: Any, teams: Any) -
     assert [row["name"] for row in hosts.json()] == ["mail.example.test", "www.example.test"]
     found = answer(data_api, "/rpc/hosts_of?contact=ada", "fleet")
     assert found.json() == [{"name": "www.example.test", "contact": "ada"}]
-    token = data_api.signer.token(roles=["pki-requester"])
     row = {"name": "new.example.test", "contact": "ada"}
-    made = data_api.call("POST", "/host", token=token, body=row, Content_Profile="fleet")
+    made = answer(data_api, "/host", "fleet", method="POST", body=row)
     assert made.status_code == 201, made.text
-    gone = data_api.call(
-        "DELETE", "/host?name=eq.new.example.test", token=token, Content_Profile="fleet"
-    )
+    gone = answer(data_api, "/host?name=eq.new.example.test", "fleet", method="DELETE")
     assert gone.status_code == 204, gone.text
 
 
@@ -152,3 +163,24 @@ def test_an_unknown_namespace_and_a_schema_of_another_are_refused(
                 password=PASSWORD,
                 database=database,
             )
+
+
+def test_every_request_that_the_guide_shows_is_answered(data_api: Any, teams: Any) -> None:
+    asked = 0
+    for line in examples("sh").splitlines():
+        words = shlex.split(line)
+        address = next((word for word in words if word.startswith("$DATA/")), None)
+        if address is None:
+            continue
+        pairs = pairwise(words)
+        given = [word.split(": ", 1) for option, word in pairs if option == "-H"]
+        headers = {name.replace("-", "_"): value for name, value in given if "$" not in value}
+        answered = answer(
+            data_api,
+            address.removeprefix("$DATA"),
+            headers.pop("Accept_Profile", "api"),
+            headers=headers,
+        )
+        assert answered.status_code in {200, 206}, (line, answered.text)
+        asked += 1
+    assert asked >= 5

@@ -51,7 +51,7 @@ def signature_keys(octets: bytes, source: str) -> list[dict[str, str]]:
     try:
         keys = json.loads(octets)["keys"]
         found = [key for key in map(_public_key, keys) if key is not None]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise TroubleError(f"{source} did not answer with a JWK set (RFC 7517).") from error
     if not found:
         raise TroubleError(f"{source} has no public key for signatures.")

@@ -405,7 +405,7 @@ def test_a_token_for_koolflows_speaks_there_as_the_person_who_made_it(platform: 
         principal=platform.principal("pki-officer"),
         name="mine", scopes=["flows:read", "flows:decide"], expires_at=None, now=platform.now,
     )  # fmt: skip
-    keys = KeySet.of(platform.services.token_jwks())
+    keys = KeySet.of(platform.services.token_jwks(now=platform.now))
     verifier = Verifier(audience="koolflows", issuers=[TrustedIssuer(OURS, keys)])
     caller = verifier.caller(made.token, now=platform.now)
     assert (caller.subject, caller.roles) == ("7", {"pki-officer"})
