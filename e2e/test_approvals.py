@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -108,7 +109,8 @@ def flows_call(
 ) -> dict[str, Any]:
     """Call KoolFlows through the gateway with this token."""
     host = f"flows.{platform.domain}"
-    with httpx.Client(verify=str(platform.root()), trust_env=False, timeout=60) as client:
+    trusted = ssl.create_default_context(cafile=platform.root())
+    with httpx.Client(verify=trusted, trust_env=False, timeout=60) as client:
         answer = client.request(
             method, f"https://127.0.0.1:{platform.https_port}/api/v1/{path}", json=body,
             headers={"Host": f"{host}:{platform.https_port}", "Authorization": f"Bearer {token}"},
