@@ -5,7 +5,8 @@ CREATE POLICY own_namespace ON requests_grant
     USING (namespace_id = pki.namespace()) WITH CHECK (namespace_id = pki.namespace());
 GRANT SELECT, INSERT ON requests_grant TO pkakey_web;
 GRANT SELECT ON requests_grant TO pkakey_worker;
-GRANT UPDATE (withdrawn_at) ON requests_grant TO pkakey_web;
+-- Commands, of which one withdraws, run as the worker.
+GRANT UPDATE (withdrawn_at) ON requests_grant TO pkakey_web, pkakey_worker;
 
 CREATE FUNCTION pki.refuse_other_grant() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
