@@ -8,7 +8,9 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -76,6 +78,11 @@ class Officer:
             path = (page["next"] or "").partition("/api/v1/")[2]
         return found
 
+    def newest(self) -> list[str]:
+        """Return the ids of the newest processes."""
+        page = self.ask("GET", "processes/?state=running&page_size=20").json()
+        return [one["id"] for one in page["results"]]
+
     def approve(self, task: str) -> float:
         """Approve a task; return how long that took in seconds."""
         began = time.perf_counter()
@@ -102,7 +109,7 @@ def share(values: list[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(part * len(values)))] * 1000
 
 
-def run(platform: Platform, number: int) -> dict[str, float]:
+def run(platform: Platform, officer: Officer, number: int) -> dict[str, float]:
     """Measure one run."""
     platform.ddt("manage", "require_approval", PROFILE, DIAGRAM)
     host = f"pkakey.{platform.domain}"
@@ -118,7 +125,9 @@ def run(platform: Platform, number: int) -> dict[str, float]:
     begun = measure(
         target, requests, expected_status=202, connections=AT_ONCE, seconds=1800, warm_up_seconds=0
     )
-    officer = Officer(platform, officers_token(platform))
+    if begun.errors:
+        # Else this would wait for certificates that nobody asked for.
+        raise SystemExit(f"{len(begun.errors)} requests were not begun: {begun.errors[0]}")
     began = time.perf_counter()
     tasks = officer.tasks()
     listed = time.perf_counter() - began
@@ -144,16 +153,91 @@ def run(platform: Platform, number: int) -> dict[str, float]:
     }
 
 
+_COPY_PROCESSES = """
+    INSERT INTO instances_instance (id, namespace, version_id, key, business_key, title, state,
+        outcome, revision, content, data, next_due_at, incident_code, incident_detail, started_by,
+        started_by_name, started_at)
+    SELECT gen_random_uuid(), namespace, version_id, key, business_key, title, state, outcome,
+        revision, content, data, next_due_at + make_interval(secs => n), incident_code,
+        incident_detail, started_by, started_by_name, started_at - make_interval(secs => n * 0.001)
+    FROM instances_instance, generate_series(1, %s) AS n WHERE id = %s"""
+_COPY_TASKS = """
+    INSERT INTO tasks_humantask (id, namespace, instance_id, element, name, title, state, roles,
+        assignee_name, excluded, data, created_at, due_at, completed_by_name)
+    SELECT gen_random_uuid(), t.namespace, i.id, t.element, t.name, t.title, t.state, t.roles,
+        '', t.excluded, t.data, i.started_at, t.due_at, ''
+    FROM tasks_humantask t, instances_instance i
+    WHERE t.instance_id = %s AND i.state = 'running' AND i.id <> t.instance_id"""
+_DUE = "SELECT count(*) FROM flows.due_instances(now(), 100)"
+
+
+def _median_ms(act: Callable[[], object], times: int = 20) -> float:
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        act()
+        taken.append(time.perf_counter() - began)
+    return round(share(taken, 0.5), 1)
+
+
+def wait_for_many(platform: Platform, officer: Officer, number: int) -> dict[str, float]:
+    """Measure the inbox, the timers' question and one approval, then again beside so many."""
+    password = (platform.home / "secrets" / "postgres-password").read_text().strip()
+    address = postgresql.url(
+        Settings(platform.home).runtime, user="postgres", password=password, database="koolflows"
+    )
+    host = f"pkakey.{platform.domain}"
+    target = Target(platform.https_port, host, str(platform.root()))
+    token = platform.token("certificates:issue")
+
+    def begin(name: str) -> str:
+        before = set(officer.newest())
+        body = issue_request(
+            host=f"{host}:{platform.https_port}", token=token, profile=PROFILE, csr=csr_pem(name)
+        )
+        measure(target, [body], expected_status=202, connections=1, seconds=60, warm_up_seconds=0)
+        return next(one for one in officer.newest() if one not in before)
+
+    def approve(index: int) -> None:
+        process = begin(f"w{index}.bench.test")
+        (task,) = officer.ask("GET", f"processes/{process}/tasks/").json()["results"]
+        before = issued(platform)
+        officer.approve(task["id"])
+        while issued(platform) == before:
+            time.sleep(0.02)
+
+    figures: dict[str, float] = {"waiting": number}
+    with psycopg.connect(address, autocommit=True) as connection:
+        kept = begin("kept.bench.test")
+        for moment in ("before", "beside"):
+            if moment == "beside":
+                began = time.perf_counter()
+                connection.execute(_COPY_PROCESSES, [number, kept])
+                connection.execute(_COPY_TASKS, [kept])
+                figures["filled_seconds"] = round(time.perf_counter() - began, 1)
+                connection.execute("ANALYZE")
+            for box in ("all", "group", "mine", "overdue"):
+                path = f"tasks/?box={box}&page_size=50"
+                figures[f"inbox_{box}_ms_{moment}"] = _median_ms(partial(officer.ask, "GET", path))
+            figures[f"due_timers_ms_{moment}"] = _median_ms(partial(connection.execute, _DUE))
+            figures[f"one_approval_ms_{moment}"] = _median_ms(partial(approve, len(moment)), 10)
+    return figures
+
+
 def main() -> None:
     """Measure, and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=1000)
-    number = parser.parse_args().number
+    parser.add_argument("--waiting", type=int, default=100_000)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ddt-bench-") as folder:
         platform = Platform(Path(folder) / "home")
         platform.ddt("up")
         try:
-            print(json.dumps(run(platform, number), indent=2))
+            officer = Officer(platform, officers_token(platform))
+            figures = run(platform, officer, options.number)
+            figures |= wait_for_many(platform, officer, options.waiting)
+            print(json.dumps(figures, indent=2))
         finally:
             platform.ddt("down")
 

@@ -214,3 +214,87 @@ def test_a_worker_that_is_asked_to_stop_finishes_what_it_began(
     assert running.wait(60) == 0
     assert shipped.outcome(process) == ("completed", "OneIssued")
     assert len(pkakey.asked) == 1
+
+
+def by_risk_alone(shipped: Any) -> UUID:
+    found: UUID = shipped.start(
+        "certificate-approval-by-risk",
+        {"request": {**REQUEST["request"], "validity_days": 30, "wildcard": False}},
+    )
+    return found
+
+
+def in_a_called_process(shipped: Any) -> UUID:
+    found: UUID = shipped.start(
+        "certificate-approval-by-risk",
+        {"request": {**REQUEST["request"], "validity_days": 100, "wildcard": False}},
+    )
+    shipped.decide(found, "approve", element="OneApprove")
+    return found
+
+
+def in_a_loop(shipped: Any) -> UUID:
+    found: UUID = shipped.start(
+        "mass-replacement-drill", {"why": "A key leaked.", "serial_numbers": ["0a", "0b", "0c"]}
+    )
+    shipped.decide(found, {"outcome": "begin", "reason": "yearly"})
+    return found
+
+
+def in_a_grant(shipped: Any) -> UUID:
+    found: UUID = shipped.start(
+        "namespace-grant",
+        {"team": "default", "pattern": "*.x.internal", "profile": "tls-client",
+         "until": "2027-01-01T00:00:00Z", "purpose": "the team's own hosts"},
+    )  # fmt: skip
+    shipped.decide(found, "approve")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("begin", "effects"),
+    [(by_risk_alone, 1), (in_a_called_process, 1), (in_a_loop, 3), (in_a_grant, 1)],
+)
+def test_killed_in_each_kind_of_service_step_it_is_done_once(
+    shipped: Any, worker: Any, pkakey: PKaKey, admin_dsn: str, begin: Any, effects: int
+) -> None:
+    pkakey.go.clear()
+    process = begin(shipped)
+    first = worker()
+    until(lambda: pkakey.asked)
+    kill(first)
+    pkakey.go.set()
+    assert shipped.outcome(process)[0] == "running"
+    let_claims_end(admin_dsn)
+    worker()
+
+    def waits_for_nothing() -> bool:
+        with psycopg.connect(admin_dsn) as admin:
+            row = admin.execute("SELECT count(*) FROM jobs_job WHERE state = 'waiting'").fetchone()
+        return row == (0,) and len(pkakey.effects) >= effects
+
+    until(waits_for_nothing)
+    assert len(pkakey.effects) == effects
+    assert len(pkakey.asked) == effects + 1
+
+
+def test_killed_while_something_is_undone_it_is_undone_once(
+    shipped: Any, worker: Any, pkakey: PKaKey, admin_dsn: str
+) -> None:
+    from KoolFlows.tests.test_shipped_diagrams import TestActivation as Ceremony
+
+    process = shipped.start(Ceremony.KEY, Ceremony.ASK)
+    Ceremony().agree(shipped, process, "hans", "hilde", "horst")
+    first = worker()
+    until(lambda: shipped.task(process, "CaConfirm"))
+    pkakey.go.clear()
+    done = len(pkakey.asked)
+    shipped.decide(process, "refuse", element="CaConfirm")
+    until(lambda: len(pkakey.asked) > done)
+    kill(first)
+    pkakey.go.set()
+    let_claims_end(admin_dsn)
+    worker()
+    until(over(shipped, process, "CaUndone"))
+    assert len(pkakey.effects) == done + 1
+    assert len(pkakey.asked) == done + 2

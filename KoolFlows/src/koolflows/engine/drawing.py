@@ -187,7 +187,7 @@ def _shape(node: Any, kind: str, box: _Box) -> str:  # noqa: ANN401  # As above.
         if kind == "endEvent":
             rings += f'<circle class="flow-line" cx="{x:g}" cy="{y:g}" r="{radius - 2:g}"/>'
         # Several may sit on one boundary, side by side.
-        room = 48 if kind == "boundaryEvent" else 90
+        room = 44 if kind == "boundaryEvent" else 90
         below = _text(_wrapped(_name(node), room), x, box.y + box.height + LINE)
         return rings + _sign(node, x, y) + below
     if kind.endswith("Gateway"):
@@ -229,6 +229,6 @@ def _sign(node: Any, x: float, y: float) -> str:  # noqa: ANN401  # As above.
 
 def _wrapped(text: str, width: float) -> list[str]:
     # About 6.5 units a letter of this size.
-    letters = max(8, int(width / 6.5))
+    letters = max(7, round(width / 6.5))
     lines = textwrap.wrap(text, letters)[:MAX_LINES]
     return lines or [""]

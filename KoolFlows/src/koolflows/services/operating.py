@@ -69,9 +69,7 @@ def check_migration(
     with acting_as(principal):
         move, _ = load(instance_id, principal, now)
         target = latest(move.instance.key, principal.namespace, number)
-        _, reasons = moved_over(
-            compiled(move.version.pk), compiled(target.pk), move.instance.content, now
-        )
+        _, reasons = _moved(move, target, now)
         return reasons
 
 
@@ -87,9 +85,7 @@ def migrate(*, principal: Principal, instance_id: UUID, number: int, now: dateti
         target = latest(move.instance.key, principal.namespace, number)
         if target.pk == move.version.pk:
             raise Conflict("migration.same", f"The process is of version {number} already.")
-        run, reasons = moved_over(
-            compiled(move.version.pk), compiled(target.pk), move.instance.content, now
-        )
+        run, reasons = _moved(move, target, now)
         if run is None:
             raise StepFailed("migration.unsafe", "It cannot move: " + " ".join(reasons))
         before = move.version.number
@@ -99,6 +95,16 @@ def migrate(*, principal: Principal, instance_id: UUID, number: int, now: dateti
         save(move, run)
 
     with_retries(principal, act)
+
+
+def _moved(move: Move, target: Version, now: datetime) -> tuple[Run | None, list[str]]:
+    return moved_over(
+        compiled(move.version.pk),
+        compiled(target.pk),
+        move.instance.content,
+        now,
+        elements=(move.version.facts["elements"], target.facts["elements"]),
+    )
 
 
 def _found(instance_id: UUID) -> Instance:

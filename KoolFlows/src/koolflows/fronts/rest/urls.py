@@ -37,5 +37,6 @@ urlpatterns = [
     path(f"{_TASK}claim/", tasks.ClaimTaskEndpoint.as_view(), name="task-claim"),
     path(f"{_TASK}delegation/", tasks.DelegateTaskEndpoint.as_view(), name="task-delegate"),
     path("messages/", messages.MessagesEndpoint.as_view(), name="messages"),
-    re_path(r"^.*$", openapi.UnknownPathEndpoint.as_view()),
+    # A path may hold a line's end.
+    re_path(r"^[\s\S]*$", openapi.UnknownPathEndpoint.as_view()),
 ]

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from pkakey.selectors.results import RequestItem
+from pkakey.selectors.results import GrantItem, RequestItem
 from pkakey.selectors.values import names_from_text
 from pkakey.store.context import Principal, acting_as, require
 from pkakey.store.errors import NotFound
-from pkakey.store.requests.models import CertificateRequest
+from pkakey.store.requests.models import CertificateRequest, Grant
 
 
 def get_request(principal: Principal, request_id: UUID) -> RequestItem:
@@ -37,7 +37,9 @@ def list_requests(
 def request_of_process(principal: Principal, process_id: UUID) -> RequestItem | None:
     """Return the request that a process decides about, if it is one and may be seen."""
     with acting_as(principal):
-        row = _visible(principal).filter(process_id=process_id).first()
+        # A grant's process is behind many requests, and decides about none of them.
+        found = _visible(principal).exclude(diagram="namespace-grant")
+        row = found.filter(process_id=process_id).first()
         return summary(row) if row else None
 
 
@@ -84,3 +86,16 @@ def summary(row: CertificateRequest) -> RequestItem:
         closed_at=row.closed_at,
         serial_number=row.certificate.serial_number if row.certificate else None,
     )
+
+
+def list_grants(principal: Principal, *, limit: int) -> tuple[GrantItem, ...]:
+    """Return what needs no further approval, newest first, with what is over."""
+    require(principal, "certificates:read")
+    with acting_as(principal):
+        return tuple(
+            GrantItem(
+                id=row.id, pattern=row.pattern, profile=row.profile, until=row.until,
+                process_id=row.process_id, withdrawn_at=row.withdrawn_at,
+            )
+            for row in Grant.objects.order_by("-created_at", "id")[:limit]
+        )  # fmt: skip

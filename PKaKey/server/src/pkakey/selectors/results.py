@@ -199,3 +199,15 @@ class RequestItem:
     created_at: datetime
     closed_at: datetime | None
     serial_number: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantItem:
+    """Names that need no further approval under a profile until a date."""
+
+    id: UUID
+    pattern: str
+    profile: str
+    until: datetime
+    process_id: UUID
+    withdrawn_at: datetime | None

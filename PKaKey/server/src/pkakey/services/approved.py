@@ -5,8 +5,7 @@ which way. That a certificate is the one that was approved, PKaKey checks itself
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -16,6 +15,17 @@ from pkakey_engine.issuance import IntendedCertificate, parse_csr
 
 from pkakey.selectors.values import names_to_text
 from pkakey.services import issuance, requests, revocation
+from pkakey.services.closing import (
+    FAILED,
+    ISSUED,
+    OPEN,
+    REFUSED,
+    Allowed,
+    close,
+    in_requesters_name,
+    require_same,
+    told,
+)
 from pkakey.services.errors import Conflict, NotFound, NotPermitted, ServiceError, Unauthenticated
 from pkakey.services.intents import IdempotencyKey
 from pkakey.services.outside import Outside
@@ -28,28 +38,11 @@ from pkakey.store.reading import rows
 from pkakey.store.requests.models import CertificateRequest
 from pkakey.store.tokens.models import Token
 
-ISSUED: Final = "issued"
-REFUSED: Final = "refused"
-FAILED: Final = "failed"
-_OPEN: Final = {requests.RECORDED, requests.WAITING}
 _SETTLES_WITHIN: Final = timedelta(seconds=60)
 
 
 class TooEarly(ServiceError):  # noqa: N818  # An answer, named by what it says.
     """The request is being recorded at this moment; the same may be asked again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """The process that asks: its diagram and version, the way it took, who decided."""
-
-    id: UUID
-    diagram: str
-    version: int
-    sha256: str
-    namespace: str
-    path: list[str] = field(default_factory=list)
-    deciders: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 def issue(
@@ -60,28 +53,28 @@ def issue(
     Raises `NotFound`, `Conflict` for what is not exactly the approved request, `TooEarly`, the
     engine's `Refused`, `ServiceUnavailable`.
     """
-    principal = _flows(allowed.namespace)
+    principal = flows_principal(allowed.namespace)
     row = _bound(principal, allowed, request_id, sha256, now)
     if row.state != ISSUED:
-        if row.state not in _OPEN:
+        if row.state not in OPEN:
             raise Conflict("request.not-waiting", f"This request is {row.state} already.")
         try:
             _require_requester(principal, row)
             issued = issuance.issue_approved(
                 outside,
-                principal=_for(principal, row),
+                principal=in_requesters_name(principal, row),
                 request=parse_csr(bytes(row.csr_der), compromised=outside.weak_keys),
                 profile=row.profile,
                 authority_id=row.authority_id,
                 now=now,
                 source=row.source,
                 idempotency=IdempotencyKey(key=str(row.id), request_sha256=bytes.fromhex(sha256)),
-                expect=lambda intended: _require_same(row, intended),
+                expect=lambda intended: require_same(row, intended),
             )
         except (Refused, Conflict, NotFound, NotPermitted, Unauthenticated) as error:
-            _close(principal, row, allowed, now, state=FAILED, reason=_words(error))
+            close(principal, row, allowed, now, state=FAILED, reason=_words(error))
             raise
-        _close(principal, row, allowed, now, state=ISSUED, certificate_id=issued.id)
+        close(principal, row, allowed, now, state=ISSUED, certificate_id=issued.id)
     with acting_as(principal):
         row = CertificateRequest.objects.select_related("certificate").get(pk=row.pk)
     assert row.certificate is not None  # noqa: S101  # So it was closed.
@@ -92,10 +85,10 @@ def refuse(
     *, allowed: Allowed, request_id: UUID, sha256: str, reason: str, now: datetime
 ) -> dict[str, Any]:
     """Close the request without a certificate; asked again, change nothing."""
-    principal = _flows(allowed.namespace)
+    principal = flows_principal(allowed.namespace)
     row = _bound(principal, allowed, request_id, sha256, now)
     if row.state != REFUSED:
-        _close(principal, row, allowed, now, state=REFUSED, reason=reason[:1000])
+        close(principal, row, allowed, now, state=REFUSED, reason=reason[:1000])
     return {"request": str(row.id), "state": REFUSED}
 
 
@@ -106,7 +99,7 @@ def revoke(
 
     Raises `NotFound`, the engine's `Refused`, `Conflict`.
     """
-    principal = _flows(allowed.namespace)
+    principal = flows_principal(allowed.namespace)
     try:
         revocation.revoke_certificate(
             outside, principal=principal, serial_number=serial_number, reason=reason, now=now
@@ -119,7 +112,7 @@ def revoke(
         with acting_as(principal):
             record(
                 principal=principal, now=now, action="process.revoked", target=serial_number,
-                details=_told(allowed),
+                details=told(allowed),
             )  # fmt: skip
     with acting_as(principal):
         found = Certificate.objects.filter(serial_number=serial_number, revoked_at__isnull=False)
@@ -135,7 +128,7 @@ def renew(
     Same key, subject and names. Raises `NotFound`, the engine's `Refused`, and `Conflict` for one
     that is revoked, that would come out otherwise, or whose profile needs another diagram.
     """
-    principal = _flows(allowed.namespace)
+    principal = flows_principal(allowed.namespace)
     with acting_as(principal):
         found = Certificate.objects.filter(serial_number=serial_number, purpose="leaf")
         old = found.order_by("-issued_at").first()
@@ -168,7 +161,7 @@ def renew(
         with acting_as(principal):
             record(
                 principal=principal, now=now, action="process.renewed", target=serial_number,
-                details={**_told(allowed), "by": issued.serial_number},
+                details={**told(allowed), "by": issued.serial_number},
             )  # fmt: skip
     return {"certificate": issued.serial_number, "replaces": serial_number}
 
@@ -184,24 +177,14 @@ def _require_like(old: Certificate, intended: IntendedCertificate) -> None:
         )
 
 
-def _flows(namespace: str) -> Principal:
+def flows_principal(namespace: str) -> Principal:
+    """Return who acts for a process of this namespace; raises `NotFound`."""
     for namespace_id, slug in rows("SELECT id, slug FROM pki.namespaces()"):
         if slug == namespace:
             return system_principal(
                 namespace_id=UUID(str(namespace_id)), namespace=slug, name="koolflows"
             )
     raise NotFound("namespace")
-
-
-def _for(principal: Principal, row: CertificateRequest) -> Principal:
-    """Return who acts when the certificate is issued: this request, in its requester's name."""
-    return Principal(
-        kind="system",
-        id=f"request:{row.id}",
-        name=row.requester_name,
-        namespace_id=principal.namespace_id,
-        namespace=principal.namespace,
-    )
 
 
 def _bound(
@@ -263,73 +246,6 @@ def _gone(row: CertificateRequest) -> Conflict:
         "request.requester-gone",
         f"{row.requester_name} asked for this and may not any more. Somebody else asks anew.",
     )
-
-
-def _require_same(row: CertificateRequest, intended: IntendedCertificate) -> None:
-    """Raise when the certificate to be signed is not the one that was approved."""
-    validity = int((intended.not_after - intended.not_before).total_seconds())
-    approved = (
-        row.profile, row.profile_version, row.profile_digest, row.subject, list(row.names),
-        row.public_key_sha256, row.validity_seconds,
-    )  # fmt: skip
-    found = (
-        intended.profile_name, intended.profile_version, intended.profile_digest,
-        intended.subject, names_to_text(intended.names), intended.public_key_sha256, validity,
-    )  # fmt: skip
-    if approved != found:
-        raise Conflict(
-            "request.changed",
-            "The profile or the authority has changed since this was approved, so that another "
-            "certificate would come of it. The request is made anew.",
-        )
-
-
-def _close(
-    principal: Principal,
-    row: CertificateRequest,
-    allowed: Allowed,
-    now: datetime,
-    *,
-    state: str,
-    reason: str = "",
-    certificate_id: UUID | None = None,
-) -> None:
-    with acting_as(principal):
-        changed = CertificateRequest.objects.filter(pk=row.pk, state__in=_OPEN).update(
-            state=state,
-            process_id=allowed.id,
-            diagram_version=allowed.version,
-            diagram_sha256=allowed.sha256,
-            path=allowed.path,
-            deciders=allowed.deciders,
-            reason=reason,
-            certificate_id=certificate_id,
-            closed_at=now,
-        )
-        if not changed:
-            there = CertificateRequest.objects.values_list("state", flat=True).get(pk=row.pk)
-            if there == state:
-                return
-            raise Conflict("request.not-waiting", f"This request is {there} already.")
-        record(
-            principal=principal,
-            now=now,
-            action=f"request.{state}",
-            target=str(row.pk),
-            details={**_told(allowed), "sha256": row.sha256, "reason": reason,
-                     "certificate": str(certificate_id) if certificate_id else None},
-        )  # fmt: skip
-
-
-def _told(allowed: Allowed) -> dict[str, Any]:
-    return {
-        "process": str(allowed.id),
-        "diagram": allowed.diagram,
-        "diagram_version": allowed.version,
-        "diagram_sha256": allowed.sha256,
-        "path": allowed.path,
-        "deciders": allowed.deciders,
-    }
 
 
 def _words(error: Exception) -> str:

@@ -6,7 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pkakey.services import approved, flows_tokens, to_flows
+from pkakey.selectors.requests import list_grants
+from pkakey.selectors.results import GrantItem
+from pkakey.services import approved, flows_tokens, grants, to_flows
+from pkakey.services.closing import Allowed
 from pkakey.services.errors import ServiceUnavailable
 from pkakey.services.measuring import use_case
 from pkakey.services.outside import Outside
@@ -21,7 +24,7 @@ class FlowsServices:
 
     @use_case("issue_approved")
     def issue(
-        self, *, allowed: approved.Allowed, request_id: UUID, sha256: str, now: datetime
+        self, *, allowed: Allowed, request_id: UUID, sha256: str, now: datetime
     ) -> dict[str, Any]:
         """Issue what a process of KoolFlows has allowed. See `services.approved`."""
         return approved.issue(
@@ -30,7 +33,7 @@ class FlowsServices:
 
     @use_case("refuse_request")
     def refuse(
-        self, *, allowed: approved.Allowed, request_id: UUID, sha256: str, reason: str,
+        self, *, allowed: Allowed, request_id: UUID, sha256: str, reason: str,
         now: datetime,
     ) -> dict[str, Any]:  # fmt: skip
         """Close a request that a process has refused."""
@@ -40,7 +43,7 @@ class FlowsServices:
 
     @use_case("revoke_allowed")
     def revoke(
-        self, *, allowed: approved.Allowed, serial_number: str, reason: str, now: datetime
+        self, *, allowed: Allowed, serial_number: str, reason: str, now: datetime
     ) -> dict[str, Any]:
         """Revoke a certificate as a process of KoolFlows has allowed."""
         return approved.revoke(
@@ -49,12 +52,33 @@ class FlowsServices:
 
     @use_case("renew_allowed")
     def renew(
-        self, *, allowed: approved.Allowed, serial_number: str, key: str, now: datetime
+        self, *, allowed: Allowed, serial_number: str, key: str, now: datetime
     ) -> dict[str, Any]:
         """Renew a certificate as a process of KoolFlows has allowed."""
         return approved.renew(
             self.outside, allowed=allowed, serial_number=serial_number, key=key, now=now
         )
+
+    @use_case("grant_allowed")
+    def grant(
+        self, *, allowed: Allowed, team: str, pattern: str, profile: str, until: datetime,
+        now: datetime,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Record a grant that a process of KoolFlows has allowed. See `services.grants`."""
+        return grants.grant(
+            principal=approved.flows_principal(allowed.namespace), allowed=allowed,
+            asked=grants.Asked(team, pattern, profile, until), now=now,
+        )  # fmt: skip
+
+    def grants(self, *, namespace: str) -> tuple[GrantItem, ...]:
+        """Return the namespace's grants, newest first, at most 1000."""
+        return list_grants(approved.flows_principal(namespace), limit=1000)
+
+    @use_case("withdraw_grant")
+    def withdraw(self, *, namespace: str, grant_id: UUID, now: datetime) -> None:
+        """End a grant before its date; later requests need people again."""
+        principal = approved.flows_principal(namespace)
+        grants.withdraw(principal=principal, grant_id=grant_id, now=now)
 
     def ask(
         self,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -15,11 +16,14 @@ from pkakey_engine.issuance import (
     parse_csr,
 )
 
+from pkakey.selectors.requests import summary
 from pkakey.selectors.results import RequestItem
 from pkakey.selectors.values import names_from_text, pem
 from pkakey.services import requests
+from pkakey.services.closing import ISSUED, OPEN, close, in_requesters_name, require_same
 from pkakey.services.errors import Conflict, ServiceUnavailable
 from pkakey.services.finishing import finish_intent
+from pkakey.services.grants import as_allowed, covering
 from pkakey.services.intents import (
     IdempotencyKey,
     Purpose,
@@ -41,6 +45,7 @@ from pkakey.services.results import IssuedCertificate, Preview
 from pkakey.store.certificates.models import Certificate, Intent
 from pkakey.store.context import acting_as
 from pkakey.store.profiles.models import Profile as StoredProfile
+from pkakey.store.requests.models import Grant
 
 _ATTEMPTS = 3
 
@@ -88,6 +93,11 @@ def issue_certificate(
             expect=None,
         )
     except _NeedsApprovalError as needed:
+        granted = covering(principal, needed.asked.intended, now)
+        if granted is not None:
+            return _issue_granted(
+                outside, principal, needed.asked, granted, source, idempotency_key, now
+            )
         received = requests.receive(
             outside,
             principal=principal,
@@ -103,6 +113,43 @@ def issue_certificate(
             serial_number=received.serial_number
         )
     return _replay(outside, principal, intent_id, now)
+
+
+def _issue_granted(
+    outside: Outside,
+    principal: Principal,
+    asked: requests.Asked,
+    granted: Grant,
+    source: str,
+    key: str | None,
+    now: datetime,
+) -> IssuedCertificate | RequestItem:
+    """Issue within a grant: recorded and closed as a request, with the grant's own process."""
+    asked = replace(asked, granted_by=granted.process_id, granted_diagram=granted.diagram)
+    row = requests.recorded(principal, asked, source, key, now)
+    if row.state not in OPEN or row.diagram != granted.diagram:
+        # The same key came before: then that request tells where it stands.
+        with acting_as(principal):
+            certificate_id = row.certificate_id
+            if certificate_id is None:
+                return summary(row)
+        return _replay(outside, principal, certificate_id, now)
+    issued = _issue(
+        outside,
+        principal=in_requesters_name(principal, row),
+        request=asked.parsed,
+        profile=row.profile,
+        authority_id=row.authority_id,
+        now=now,
+        source=row.source,
+        idempotency=IdempotencyKey(key=str(row.id), request_sha256=bytes.fromhex(row.sha256)),
+        expect=lambda intended: require_same(row, intended),
+    )
+    close(
+        principal, row, as_allowed(granted, principal.namespace), now,
+        state=ISSUED, certificate_id=issued.id,
+    )  # fmt: skip
+    return issued
 
 
 @counted_issuance
@@ -225,7 +272,7 @@ def preview_certificate(
         profile=intended.profile_name,
         authority_id=authority.id,
         authority_name=authority.name,
-        approval=rule.approval,
+        approval=None if covering(principal, intended, now) else rule.approval,
     )
 
 

@@ -40,6 +40,9 @@ class Asked:
     intended: IntendedCertificate
     authority_id: UUID
     authority_name: str
+    # The process that granted it before, and its diagram; then nobody is asked.
+    granted_by: UUID | None = None
+    granted_diagram: str = ""
 
     @property
     def validity_seconds(self) -> int:
@@ -85,27 +88,27 @@ def receive(
     The same key again with the same request gets the same one. Raises `ServiceUnavailable`
     without KoolFlows (the request is then not under way), `Conflict`, `NotPermitted`.
     """
-    flows = outside.flows
-    if flows is None:
+    if outside.flows is None:
         raise ServiceUnavailable(
             "koolflows",
             f"Profile {asked.profile.name!r} needs an approval, and there is no KoolFlows here. "
             "An administrator sets PKAKEY_FLOWS_URL, or publishes the profile without an approval.",
         )
-    row = _recorded(principal, asked, source, idempotency_key, now)
+    row = recorded(principal, asked, source, idempotency_key, now)
     if row.state in {RECORDED, NOT_STARTED}:
         row = _start(outside, principal, row, asked, now)
     with acting_as(principal):
         return summary(row)
 
 
-def _recorded(
+def recorded(
     principal: Principal,
     asked: Asked,
     source: str,
     key: str | None,
     now: datetime,
 ) -> CertificateRequest:
+    """Return the request as it is stored; the same key again with the same gets the same one."""
     row = CertificateRequest(
         id=uuid4(),
         namespace_id=principal.namespace_id,
@@ -118,7 +121,7 @@ def _recorded(
         names=names_to_text(asked.intended.names),
         public_key_sha256=asked.intended.public_key_sha256,
         validity_seconds=asked.validity_seconds,
-        diagram=asked.profile.approval or "",
+        diagram=asked.granted_diagram or asked.profile.approval or "",
         source=source,
         requester_kind=principal.kind,
         requester_id=principal.id,
@@ -127,6 +130,7 @@ def _recorded(
         idempotency_key=key,
         created_at=now,
         state=RECORDED,
+        process_id=asked.granted_by,
     )
     row.sha256 = digest(facts_of(row, principal.namespace))
     try:
@@ -145,7 +149,9 @@ def _recorded(
             earlier = CertificateRequest.objects.get(
                 requester_kind=principal.kind, requester_id=principal.id, idempotency_key=key
             )
-        if earlier.sha256 != row.sha256:
+        # A grant may have begun or ended since; what is asked for is the same.
+        row.diagram = earlier.diagram
+        if earlier.sha256 != digest(facts_of(row, principal.namespace)):
             raise Conflict(
                 "idempotency.key-reused",
                 "This Idempotency-Key came before with another request. Use a new key for a new "

@@ -21,7 +21,8 @@ from django.views.decorators.http import require_POST
 from pkakey_engine.errors import Refused
 
 from pkakey.services import Services
-from pkakey.services.approved import Allowed, TooEarly
+from pkakey.services.approved import TooEarly
+from pkakey.services.closing import Allowed
 from pkakey.services.errors import Conflict, NotFound, NotPermitted, Unauthenticated
 
 logger = logging.getLogger(__name__)
@@ -174,6 +175,25 @@ def _renew(
     )
 
 
+def _grant(
+    services: Services, parameters: Mapping[str, Any], allowed: Allowed, now: datetime
+) -> dict[str, Any]:
+    try:
+        until = datetime.fromisoformat(_text(parameters, "until", 40))
+    except ValueError as error:
+        raise MalformedError("until is a moment such as 2027-01-31T00:00:00Z.") from error
+    if until.tzinfo is None:
+        raise MalformedError("until names its offset from UTC, such as Z.")
+    return services.flows.grant(
+        allowed=allowed,
+        team=_text(parameters, "team", 63),
+        pattern=_text(parameters, "pattern", 255),
+        profile=_text(parameters, "profile", 63),
+        until=until,
+        now=now,
+    )
+
+
 def _serial(parameters: Mapping[str, Any]) -> str:
     serial_number = _text(parameters, "serial_number", 40)
     if not _SERIAL.fullmatch(serial_number):
@@ -183,6 +203,7 @@ def _serial(parameters: Mapping[str, Any]) -> str:
 
 _OPERATIONS: Final[Mapping[str, Operation]] = {
     "issue": _issue, "refuse": _refuse, "revoke": _revoke, "renew": _renew,
+    "grant": _grant,
 }  # fmt: skip
 
 

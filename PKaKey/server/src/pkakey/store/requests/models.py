@@ -70,3 +70,39 @@ class CertificateRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id} {self.state}"
+
+
+class Grant(models.Model):
+    """Names that need no further approval under a profile until a date; a process allowed it.
+
+    Nothing of it changes but `withdrawn_at`, once. One process records one grant.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT)
+    # A name, or `*.` and the name above it: one label, as in a certificate (RFC 6125).
+    pattern = models.CharField(max_length=255)
+    profile = models.CharField(max_length=63)
+    until = models.DateTimeField()
+    process_id = models.UUIDField()
+    diagram = models.CharField(max_length=100)
+    diagram_version = models.PositiveIntegerField()
+    diagram_sha256 = models.CharField(max_length=64)
+    path = models.JSONField()
+    deciders = models.JSONField()
+    created_at = models.DateTimeField()
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """Asked for by profile."""
+
+        db_table = "requests_grant"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["namespace", "process_id"], name="grant_process_once"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["namespace", "profile", "until"], name="grant_profile"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pattern} under {self.profile}"
