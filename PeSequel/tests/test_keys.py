@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pesequel import keys
 from pesequel.errors import TroubleError
+from psycopg.conninfo import make_conninfo
 
 RSA = {"kty": "RSA", "n": "AQ", "e": "AQAB", "kid": "one", "alg": "RS256", "use": "sig"}
 EC = {"kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": "two"}
@@ -50,10 +51,13 @@ def serve() -> Iterator[Callable[[bytes], str]]:
 
 @pytest.fixture
 def authenticator(data_database: str, data_dsn: Callable[[str], str]) -> Iterator[str]:
-    yield data_dsn("authenticator")
+    """PostgREST's role in a database of its own: a PostgREST of other tests would take the keys."""
     with psycopg.connect(data_database, autocommit=True) as admin:
-        name = admin.info.dbname
-        admin.execute(f'ALTER ROLE authenticator IN DATABASE "{name}" RESET ALL')
+        admin.execute("CREATE DATABASE keys_of_issuers")
+        try:
+            yield make_conninfo(data_dsn("authenticator"), dbname="keys_of_issuers")
+        finally:
+            admin.execute("DROP DATABASE keys_of_issuers WITH (FORCE)")
 
 
 def stored(dsn: str) -> list[dict[str, str]]:
