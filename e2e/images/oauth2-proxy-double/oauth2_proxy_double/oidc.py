@@ -15,6 +15,7 @@ from oauth2_proxy_double.sessions import Session
 from oauth2_proxy_double.settings import Settings
 
 SECONDS = 10
+SIGN_OUT_SECONDS = 60
 
 
 class FlowError(Exception):
@@ -65,7 +66,10 @@ class Provider:
     def sign_out(self, session: Session) -> None:
         """End the session at Keycloak, behind the browser; its failure is the caller's to log."""
         address = self._settings.backend_logout_url.replace("{id_token}", session.id_token)
-        with urllib.request.urlopen(address, timeout=SECONDS):  # noqa: S310  # From our settings.
+        # The original sets no limit here: Keycloak tells each service before it answers, and a
+        # browser that went on sooner would find its session there still open.
+        limit = SIGN_OUT_SECONDS
+        with urllib.request.urlopen(address, timeout=limit):  # noqa: S310  # From our settings.
             pass
 
     def _session(self, answer: dict[str, Any], claims: dict[str, Any], before: str) -> Session:
