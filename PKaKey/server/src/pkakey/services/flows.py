@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pkakey.selectors.requests import list_grants
 from pkakey.selectors.results import GrantItem
-from pkakey.services import approved, flows_tokens, grants, to_flows
+from pkakey.services import approved, flows_tokens, grants, profile_changes, to_flows
 from pkakey.services.closing import Allowed
 from pkakey.services.errors import ServiceUnavailable
 from pkakey.services.measuring import use_case
@@ -68,6 +68,16 @@ class FlowsServices:
         return grants.grant(
             principal=approved.flows_principal(allowed.namespace), allowed=allowed,
             asked=grants.Asked(team, pattern, profile, until), now=now,
+        )  # fmt: skip
+
+    @use_case("change_profile")
+    def change_profile(
+        self, *, allowed: Allowed, name: str, document: str, now: datetime
+    ) -> dict[str, Any]:
+        """Publish a profile's next version, decided on by people. See `profile_changes`."""
+        return profile_changes.change_profile(
+            principal=approved.flows_principal(allowed.namespace), allowed=allowed,
+            name=name, document=document, now=now,
         )  # fmt: skip
 
     def grants(self, *, namespace: str) -> tuple[GrantItem, ...]:

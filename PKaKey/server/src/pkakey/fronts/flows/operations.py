@@ -34,6 +34,8 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SERIAL: Final = re.compile(r"[0-9a-f]{1,40}")
 _MOST_STEPS: Final = 200
+CHANGE_PROFILE: Final = "change-profile"
+MOST_OF_A_DOCUMENT: Final = 20_000
 
 
 class MalformedError(Exception):
@@ -194,6 +196,22 @@ def _grant(
     )
 
 
+def _act(
+    services: Services, parameters: Mapping[str, Any], allowed: Allowed, now: datetime
+) -> dict[str, Any]:
+    if parameters.get("act") != CHANGE_PROFILE:
+        raise MalformedError(f"PKaKey's only act for a process is {CHANGE_PROFILE}.")
+    subject = parameters.get("subject")
+    if not isinstance(subject, dict):
+        raise MalformedError("subject is an object with profile and document.")
+    return services.flows.change_profile(
+        allowed=allowed,
+        name=_text(subject, "profile", 63),
+        document=_text(subject, "document", MOST_OF_A_DOCUMENT),
+        now=now,
+    )
+
+
 def _serial(parameters: Mapping[str, Any]) -> str:
     serial_number = _text(parameters, "serial_number", 40)
     if not _SERIAL.fullmatch(serial_number):
@@ -203,7 +221,7 @@ def _serial(parameters: Mapping[str, Any]) -> str:
 
 _OPERATIONS: Final[Mapping[str, Operation]] = {
     "issue": _issue, "refuse": _refuse, "revoke": _revoke, "renew": _renew,
-    "grant": _grant,
+    "grant": _grant, "act": _act,
 }  # fmt: skip
 
 
