@@ -119,6 +119,7 @@ def _item(
         chain=chain,
         is_default=is_default,
         is_own=is_own,
+        is_suspended=authority.suspended_at is not None,
         crl_number=crl.number if crl else None,
         crl_this_update=crl.this_update if crl else None,
         crl_next_update=crl.next_update if crl else None,

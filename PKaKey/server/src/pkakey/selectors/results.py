@@ -81,6 +81,7 @@ class AuthorityItem:
     chain: list[str]
     is_default: bool
     is_own: bool
+    is_suspended: bool
     crl_number: int | None
     crl_this_update: datetime | None
     crl_next_update: datetime | None

@@ -14,6 +14,7 @@ from theddt_identity import Caller
 from pkakey.selectors.results import RequestItem
 from pkakey.services import (
     authority_creation,
+    authority_suspension,
     bootstrapping,
     callers,
     cli_token,
@@ -152,6 +153,16 @@ class Services:
             reason=reason,
             now=now,
             authority_id=authority_id,
+        )
+
+    @use_case("suspend_authority")
+    def suspend_authority(self, *, principal: Principal, authority_id: UUID, now: datetime) -> None:
+        """Let an authority issue nothing until key holders activate it; its status goes on.
+
+        Raises `NotPermitted`, `NotFound("authority")`.
+        """
+        authority_suspension.suspend_authority(
+            principal=principal, authority_id=authority_id, now=now
         )
 
     @use_case("create_authority")

@@ -12,6 +12,7 @@ from pkakey_engine.names import parse_subtree
 from pkakey_signers.errors import SignerRefused, SignerUnavailable
 
 from pkakey.selectors.values import pem
+from pkakey.services.authority_suspension import require_not_suspended
 from pkakey.services.crl_publishing import publish_crl
 from pkakey.services.errors import Conflict, NotFound, ServiceUnavailable
 from pkakey.services.finishing import finish_intent, follow
@@ -64,6 +65,7 @@ def create_authority(
         parent = issuing_authority(outside, principal, parent_id)
         if parent.namespace_id != principal.namespace_id:
             raise NotFound("authority")
+        require_not_suspended(parent)
     authority = _prepared(
         principal=principal,
         name=common_name,

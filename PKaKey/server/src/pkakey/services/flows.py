@@ -8,7 +8,14 @@ from uuid import UUID
 
 from pkakey.selectors.requests import list_grants
 from pkakey.selectors.results import GrantItem
-from pkakey.services import approved, flows_tokens, grants, profile_changes, to_flows
+from pkakey.services import (
+    approved,
+    authority_suspension,
+    flows_tokens,
+    grants,
+    profile_changes,
+    to_flows,
+)
 from pkakey.services.closing import Allowed
 from pkakey.services.errors import ServiceUnavailable
 from pkakey.services.measuring import use_case
@@ -78,6 +85,16 @@ class FlowsServices:
         return profile_changes.change_profile(
             principal=approved.flows_principal(allowed.namespace), allowed=allowed,
             name=name, document=document, now=now,
+        )  # fmt: skip
+
+    @use_case("act_on_authority")
+    def act_on_authority(
+        self, *, allowed: Allowed, act: str, authority_id: UUID, now: datetime
+    ) -> dict[str, Any]:
+        """Activate or suspend an authority, as its key holders decided."""
+        return authority_suspension.act_on_authority(
+            principal=approved.flows_principal(allowed.namespace), allowed=allowed, act=act,
+            authority_id=authority_id, now=now,
         )  # fmt: skip
 
     def grants(self, *, namespace: str) -> tuple[GrantItem, ...]:

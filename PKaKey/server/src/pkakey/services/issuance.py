@@ -20,6 +20,7 @@ from pkakey.selectors.requests import summary
 from pkakey.selectors.results import RequestItem
 from pkakey.selectors.values import names_from_text, pem
 from pkakey.services import requests
+from pkakey.services.authority_suspension import require_not_suspended
 from pkakey.services.closing import ISSUED, OPEN, close, in_requesters_name, require_same
 from pkakey.services.errors import Conflict, ServiceUnavailable
 from pkakey.services.finishing import finish_intent
@@ -193,6 +194,11 @@ def _issue(
 ) -> IssuedCertificate:
     for _ in range(_ATTEMPTS):
         authority = issuing_authority(outside, principal, authority_id)
+        if authority.is_suspended:
+            # What is remembered may be of before it was activated again.
+            forget()
+            authority = issuing_authority(outside, principal, authority_id)
+            require_not_suspended(authority)
         rule = current_profile(principal, profile)
         intended = _intend(request, rule, authority, now)
         if expect is not None:
@@ -203,6 +209,7 @@ def _issue(
                 forget()
                 rule = current_profile(principal, profile)
                 authority = issuing_authority(outside, principal, authority_id)
+                require_not_suspended(authority)
                 intended = _intend(request, rule, authority, now)
                 expect(intended)
         elif rule.approval is not None and principal.kind != "system":
@@ -260,6 +267,7 @@ def preview_certificate(
     forget()
     request = parse_csr(csr, compromised=outside.weak_keys)
     authority = issuing_authority(outside, principal, authority_id)
+    require_not_suspended(authority)
     rule = current_profile(principal, profile)
     intended = _intend(request, rule, authority, now)
     return Preview(

@@ -33,6 +33,7 @@ class IssuingAuthority:
     issuer: Issuer
     chain: tuple[str, ...]
     is_default: bool
+    is_suspended: bool
 
 
 _authorities: dict[tuple[UUID, UUID | None, str], IssuingAuthority] = {}
@@ -98,6 +99,7 @@ def _ready(outside: Outside, path: list[Authority], *, is_default: bool) -> Issu
         ),
         chain=tuple(pem(certificate) for certificate in certificates),
         is_default=is_default,
+        is_suspended=own.suspended_at is not None,
     )
 
 

@@ -22,6 +22,7 @@ from pkakey_engine.errors import Refused
 
 from pkakey.services import Services
 from pkakey.services.approved import TooEarly
+from pkakey.services.authority_suspension import ACTIVATE, DEACTIVATE
 from pkakey.services.closing import Allowed
 from pkakey.services.errors import Conflict, NotFound, NotPermitted, Unauthenticated
 
@@ -199,9 +200,18 @@ def _grant(
 def _act(
     services: Services, parameters: Mapping[str, Any], allowed: Allowed, now: datetime
 ) -> dict[str, Any]:
-    if parameters.get("act") != CHANGE_PROFILE:
-        raise MalformedError(f"PKaKey's only act for a process is {CHANGE_PROFILE}.")
-    subject = parameters.get("subject")
+    act, subject = parameters.get("act"), parameters.get("subject")
+    if act in (ACTIVATE, DEACTIVATE):
+        try:
+            authority_id = UUID(_text(parameters, "subject", 36))
+        except ValueError as error:
+            raise MalformedError("subject is the authority's id, a UUID.") from error
+        return services.flows.act_on_authority(
+            allowed=allowed, act=str(act), authority_id=authority_id, now=now
+        )
+    if act != CHANGE_PROFILE:
+        acts = f"{CHANGE_PROFILE}, {ACTIVATE}, {DEACTIVATE}"
+        raise MalformedError(f"PKaKey's acts for a process are: {acts}.")
     if not isinstance(subject, dict):
         raise MalformedError("subject is an object with profile and document.")
     return services.flows.change_profile(

@@ -94,6 +94,7 @@ OTHERS: Final[tuple[tuple[str, ProblemKind], ...]] = (
     ("token.scope", ProblemKind(_REFUSED, "Token's scopes not permitted")),
     ("token.expiry", ProblemKind(_REFUSED, "Token's end not permitted")),
     ("approval.not-started", ProblemKind(_STATE, "Approval could not be started")),
+    ("authority.suspended", ProblemKind(_STATE, "Authority suspended")),
     ("authority.exists", ProblemKind(_STATE, "Authority exists already")),
     ("revocation.self-signed", ProblemKind(_STATE, "Root certificate cannot be revoked")),
     ("cursor.malformed", ProblemKind(_MALFORMED, "Malformed cursor")),

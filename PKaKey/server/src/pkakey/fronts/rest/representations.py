@@ -181,6 +181,7 @@ def authority(item: AuthorityItem, request: Request) -> dict[str, Any]:
         "not_before": timestamp(item.not_before),
         "not_after": timestamp(item.not_after),
         "is_default": item.is_default,
+        "is_suspended": item.is_suspended,
         "crl_number": item.crl_number,
         "crl_next_update": timestamp(item.crl_next_update),
         "links": {

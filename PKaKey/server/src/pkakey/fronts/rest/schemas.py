@@ -153,6 +153,9 @@ class Authority(Shape):
     not_before = serializers.DateTimeField()
     not_after = serializers.DateTimeField()
     is_default = serializers.BooleanField(help_text="Issues when a request names no authority.")
+    is_suspended = serializers.BooleanField(
+        help_text="Issues nothing until key holders activate it; its CRLs and OCSP go on."
+    )
     crl_number = serializers.IntegerField(allow_null=True)
     crl_next_update = serializers.DateTimeField(allow_null=True)
     links = serializers.DictField(child=serializers.URLField())

@@ -38,6 +38,8 @@ class Authority(models.Model):
     name_sha256 = models.BinaryField(null=True)
     key_sha256 = models.BinaryField(null=True)
     last_crl_number = models.BigIntegerField(default=0)
+    # It issues nothing while it is suspended; its CRLs and OCSP responses go on.
+    suspended_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -50,6 +52,30 @@ class Authority(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class AuthorityAct(models.Model):
+    """What a process of KoolFlows has done to an authority: each step once, however often asked."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="+")
+    authority = models.ForeignKey(Authority, on_delete=models.PROTECT)
+    process_id = models.UUIDField()
+    act = models.CharField(max_length=31)
+    at = models.DateTimeField()
+
+    class Meta:
+        """A process does each of its acts once."""
+
+        db_table = "authorities_act"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["namespace", "process_id", "act", "authority"], name="authority_act_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.act} {self.authority_id}"
 
 
 class AuthorityGrant(models.Model):

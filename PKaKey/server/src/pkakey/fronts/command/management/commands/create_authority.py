@@ -37,6 +37,11 @@ class Command(BaseCommand):
             "--exclude", action="append", default=[], metavar="KIND:VALUE", help="And may not."
         )
         parser.add_argument(
+            "--suspended",
+            action="store_true",
+            help="It issues nothing until key holders activate it (process ca-activation).",
+        )
+        parser.add_argument(
             "--default", action="store_true", help="The namespace issues from it from now on."
         )
 
@@ -58,6 +63,10 @@ class Command(BaseCommand):
                 permitted=options["permit"],
                 excluded=options["exclude"],
             )
+            if options["suspended"]:
+                services.suspend_authority(
+                    principal=found[0], authority_id=made.id, now=datetime.now(tz=UTC)
+                )
             if options["default"]:
                 services.set_default_authority(principal=found[0], authority_id=made.id)
         except (ServiceError, Refused) as error:
