@@ -406,6 +406,87 @@ def test_once_granted_a_teams_names_need_no_human_until_it_is_withdrawn(
     assert own.ddt(*words, check=False).returncode == WAITS
 
 
+def start_and_end(
+    platform: Platform, starter: Portal, diagram: str, data: object, decisions: Callable[[], None]
+) -> tuple[str, str]:
+    """Start a process, let people decide, and return state and outcome when it is over."""
+    token = portal_token(starter, "flows:start", "flows:read")
+    process = flows_call(platform, token, "POST", "processes/", {"diagram": diagram, "data": data})
+    decisions()
+    deadline = time.monotonic() + 60
+    while (found := flows_call(platform, token, "GET", f"processes/{process['id']}/"))[
+        "state"
+    ] == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    return found["state"], found["outcome"]
+
+
+def test_two_people_change_a_profile_and_the_next_certificate_shows_it(
+    own: Platform, otto: Portal, oona: Portal
+) -> None:
+    wait_until_ready(own)
+    anna = person(own, "anna", "pki-admin")
+    found = anna.get("/api/v1/profiles/").json()["results"]
+    data = next(one["data"] for one in found if one["name"] == "tls-server")
+    changed = data | {"version": data["version"] + 1, "title": "TLS server, as decided"}
+
+    def decisions() -> None:
+        assert decide(otto, task_of(otto, "tls-server", "Change of the profile"), "approve") == 302
+        assert decide(anna, task_of(anna, "tls-server", "Change of the profile"), "approve") == 302
+
+    asked = {"profile": "tls-server", "document": json.dumps(changed), "why": "A better title."}
+    ended = start_and_end(own, oona, "profile-change", asked, decisions)
+    assert ended == ("completed", "ProfileChanged")
+    found = anna.get("/api/v1/profiles/").json()["results"]
+    assert next(one["data"]["title"] for one in found if one["name"] == "tls-server") == (
+        "TLS server, as decided"
+    )
+    anna.http.close()
+
+
+def test_a_suspended_authority_issues_when_its_key_holders_have_agreed(
+    own: Platform, otto: Portal, oona: Portal
+) -> None:
+    wait_until_ready(own)
+    ada = person(own, "ada", "pki-admin")
+    above = next(
+        one["id"] for one in ada.get("/api/v1/authorities/").json()["results"]
+        if one["parent"] is None
+    )  # fmt: skip
+    words = ("create_authority", "Second CA", "--parent", above, "--suspended")
+    authority = own.ddt("manage", *words).stdout.split()[-1]
+    _, csr = make_csr(own.home.parent, "second.example.test")
+    out = own.home.parent / "second.pem"
+    issue: list[str | Path] = ["issue", "--csr", csr, "--profile", "tls-server", "--out", out]
+    issue += ["--authority", authority]
+    refused = own.ddt(*issue, check=False)
+    assert refused.returncode == 1
+    assert "suspended" in refused.stdout + refused.stderr
+
+    def decisions() -> None:
+        for holder in (otto, oona):
+            task = task_of(holder, "Second CA", "Activation of")
+            assert decide(holder, task, "approve") == 302
+        assert decide(otto, confirmation(otto), "approve") == 302
+
+    def confirmation(portal: Portal) -> str:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            task = task_of(portal, "Second CA", "Activation of")
+            if "Confirm the ceremony" in portal.get(task).text:
+                return task
+            time.sleep(0.3)
+        pytest.fail("Nobody is asked to confirm.")
+
+    asked = {"authority": authority, "name": "Second CA", "holders": 2}
+    ended = start_and_end(own, ada, "ca-activation", asked, decisions)
+    assert ended == ("completed", "CaActive")
+    own.ddt(*issue)
+    assert out.exists()
+    ada.http.close()
+
+
 def steadily(visit: Callable[[], object]) -> None:
     """Visit a page again where the machine's networks changed meanwhile, which ends a visit."""
     for _ in range(5):
