@@ -110,7 +110,8 @@ def test_down_and_up_again_finds_everything(stack: Stack, program: Program, tmp_
     assert {user["id"] for user in again.keycloak.admin("GET", "/users").json()} == {
         user["id"] for user in realm
     }
-    assert again.serials() == listed
+    # What was only recorded when a part was killed may be finished since, and is new in the list.
+    assert [number for number in again.serials() if number in set(listed)] == listed
     assert set(TOLD) <= set(listed)
     assert ": good" in again.ocsp(kept, tmp_path)
     assert ": revoked" in again.ocsp(ended, tmp_path)
