@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 from cryptography import x509
@@ -26,14 +27,24 @@ def token(keycloak: Keycloak, secret: str) -> str:
 
 
 def issue(stack: Stack, token: str, name: str) -> x509.Certificate:
-    answer = stack.ask(
-        "pkakey",
-        "/api/v1/certificates/",
-        method="POST",
-        headers={"Authorization": f"Bearer {token}"},
-        json={"csr": csr_pem(name), "profile": "tls-server"},
-    )
-    assert answer.status_code == 201, answer.text
+    answers: list[httpx.Response] = []
+
+    def answered() -> bool:
+        # The gateway hears of a container that is healthy again some seconds later (503 till then).
+        answers.append(
+            stack.ask(
+                "pkakey",
+                "/api/v1/certificates/",
+                method="POST",
+                headers={"Authorization": f"Bearer {token}"},
+                json={"csr": csr_pem(name), "profile": "tls-server"},
+            )
+        )
+        return answers[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE
+
+    eventually(answered, "PKaKey has a route again", seconds=30)
+    answer = answers[-1]
+    assert answer.status_code == httpx.codes.CREATED, answer.text
     return x509.load_pem_x509_certificate(answer.json()["pem"].encode())
 
 

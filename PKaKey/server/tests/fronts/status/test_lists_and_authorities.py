@@ -115,9 +115,10 @@ def test_a_failure_that_nobody_expected_says_nothing_outside(
     assert "the secret inside" in caplog.text
 
 
-def test_who_waits_for_another_service_is_told_when_to_ask_again(pki: PKI) -> None:
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE", "OPTIONS"])
+def test_who_waits_for_another_service_is_told_when_to_ask_again(pki: PKI, method: str) -> None:
     pki.database.error = psycopg.OperationalError("gone")
-    reply = pki.ask("GET", "/waiting")
+    reply = pki.ask(method, "/waiting")
     assert reply.status == 503
     assert reply.headers["Retry-After"] == "10"
     assert b"starting, or it is not well" in reply.body

@@ -132,6 +132,16 @@ class StatusApplication:
         method: str = environ["REQUEST_METHOD"]
         if path == "/ocsp" or path.startswith("/ocsp/"):
             return self._answer_ocsp(environ, method, path)
+        if path == "/waiting":
+            # Where the gateway has no healthy service to send a request to (QueWall/traefik): the
+            # request was meant for that service, so any method may come.
+            return say(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "This part of the platform does not answer: it is starting, or it is not well. Try "
+                "again in a minute. Whoever runs the platform sees which part it is with 'ddt "
+                "status --docker' or 'docker compose ps'.",
+                ("Retry-After", "10"),
+            )
         answer = self._route(environ, path)
         if answer is None:
             return say(
@@ -155,16 +165,6 @@ class StatusApplication:
             return self._answer_ready
         if path == "/healthz":
             return partial(say, HTTPStatus.OK, "The status service runs.")
-        if path == "/waiting":
-            # Where the gateway has no healthy service to send a request to (QueWall/traefik).
-            return partial(
-                say,
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "This part of the platform does not answer: it is starting, or it is not well. Try "
-                "again in a minute. Whoever runs the platform sees which part it is with 'ddt "
-                "status --docker' or 'docker compose ps'.",
-                ("Retry-After", "10"),
-            )
         return None
 
     # OCSP
