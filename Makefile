@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := identity PKaKey/engine PKaKey/signers PKaKey/events PKaKey/server PeSequel KoolFlows ddt
 LOCK := PKaKey/requirements.txt PeSequel/requirements.txt KoolFlows/requirements.txt ddt/requirements.txt requirements-build.txt
-SOURCES := $(PACKAGES) QueWall e2e bench tests conftest.py
+SOURCES := $(PACKAGES) QueWall deploy e2e bench tests conftest.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test stack-test check workflows format bench lock clean
+.PHONY: help setup up down test stack-test swarm-test check workflows format bench lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,16 +35,20 @@ test: $(VENV)/.installed-dev ## Run the tests (a real PostgreSQL, Valkey, Traefi
 	@$(BIN)/python -m pytest identity PKaKey PeSequel ddt QueWall tests $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest KoolFlows --ds=koolflows.config.settings_test $(PYTEST_ARGS)
 	@# The platform's own tests break its parts in turn, so they keep their order.
-	@$(BIN)/python -m pytest e2e --ignore=e2e/stack -p no:randomly $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest e2e --ignore=e2e/stack --ignore=e2e/swarm -p no:randomly $(PYTEST_ARGS)
 
 stack-test: $(VENV)/.installed-dev ## Run docker-compose.yml on a real Docker engine, with local images, and test it
 	@sh bin/test-programs
 	@bin/stack-test $(PYTEST_ARGS)
 
+swarm-test: $(VENV)/.installed-dev ## Deploy deploy/swarm's stack on a real Docker engine, with local images, and test it
+	@sh bin/test-programs
+	@bin/swarm-test $(PYTEST_ARGS)
+
 check: $(VENV)/.installed-dev ## Lint, format, types, import contracts, migrations
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
-	@$(BIN)/mypy $(addsuffix /src,$(filter-out KoolFlows,$(PACKAGES))) e2e bench tests conftest.py
+	@$(BIN)/mypy $(addsuffix /src,$(filter-out KoolFlows,$(PACKAGES))) deploy e2e bench tests conftest.py
 	@$(BIN)/mypy --config-file KoolFlows/pyproject.toml KoolFlows/src
 	@$(BIN)/lint-imports --no-cache
 	@DJANGO_SETTINGS_MODULE=pkakey.config.settings_test $(BIN)/python -m django makemigrations --check --dry-run

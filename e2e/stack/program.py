@@ -97,6 +97,8 @@ class Load:
     told: list[str] = field(default_factory=list)
     unanswered: int = 0
     """Requests whose outcome the client does not know: cut off, or an error of ours."""
+    refused: list[int] = field(default_factory=list)
+    """The status of each answer that was none of success."""
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def _run(self) -> None:
@@ -113,6 +115,7 @@ class Load:
             if answer.status_code == 201:
                 self.told.append(answer.json()["serial_number"])
             else:
+                self.refused.append(answer.status_code)
                 self.unanswered += 1
 
     def __enter__(self) -> Self:
@@ -138,10 +141,9 @@ def openssl(*words: str | Path) -> str:
 def compare_signer_log(stack: Stack) -> str:
     """Compare the signer's own log with the records; return the sentence, or the error's."""
     log = stack.inside("pkakey_signer", "cat", "/var/lib/pkakey/keystore/signer.log")
-    return stack.compose(
+    return stack.inside(
         # The worker's own settings know fewer commands.
-        "exec", "-T", "--env", "DJANGO_SETTINGS_MODULE=pkakey.config.settings",
-        "pkakey_celery_worker", "sh", "-c",
+        "pkakey_celery_worker", "env", "DJANGO_SETTINGS_MODULE=pkakey.config.settings", "sh", "-c",
         "cat >/tmp/signer.log && python -m pkakey.config.manage compare_signer_log /tmp/signer.log",
         given=log,
     )  # fmt: skip

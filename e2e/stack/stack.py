@@ -82,9 +82,11 @@ class Stack:
         self.compose(*words)
         self.compose("--profile", "monitoring", *words, *MONITORING)
 
-    def inside(self, service: str, *words: str, check: bool = True) -> str:
-        """Run a program in a running container and return what it printed."""
-        return self.compose("exec", "-T", service, *words, check=check)
+    def inside(
+        self, service: str, *words: str, check: bool = True, given: str | None = None
+    ) -> str:
+        """Run a program in a running container, with that on its input; return what it printed."""
+        return self.compose("exec", "-T", service, *words, check=check, given=given)
 
     def containers(self) -> dict[str, Container]:
         """Return every container of the project, ended ones too."""

@@ -20,7 +20,7 @@ frontend proxy
     bind :2375
 CONFIG
     [ "${POST:-0}" = 1 ] || echo "    http-request deny unless METH_GET"
-    for part in PING VERSION EVENTS CONTAINERS INFO IMAGES NETWORKS VOLUMES SECRETS EXEC; do
+    for part in PING VERSION EVENTS CONTAINERS INFO IMAGES NETWORKS NODES SERVICES TASKS VOLUMES SECRETS EXEC; do
         case "$part" in PING|VERSION|EVENTS) default=1 ;; *) default=0 ;; esac
         allowed=${!part:-$default}
         name=${part,,}

@@ -1,0 +1,1 @@
+"""Ways to run the platform beyond one machine."""

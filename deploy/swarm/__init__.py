@@ -1,0 +1,1 @@
+"""docker-compose.yml as a stack for Docker Swarm."""
