@@ -10,6 +10,7 @@ from pkakey.fronts.portal.views import (
     dashboard,
     flows,
     forward_auth,
+    grants,
     new_certificate,
     person,
     tokens,
@@ -33,6 +34,7 @@ screens = [
     path("portal/approvals/tasks/<uuid:task_id>/claim/", flows.claim, name="claim"),
     path("portal/approvals/processes/<uuid:process_id>/", flows.process, name="process"),
     path("portal/approvals/requests/<uuid:request_id>/", flows.request_page, name="request"),
+    path("portal/grants/", grants.index, name="grants"),
     path("portal/authorities/", authorities.tree, name="authorities"),
     path("portal/authorities/<uuid:authority_id>/", authorities.detail, name="authority"),
     path(
