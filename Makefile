@@ -32,8 +32,9 @@ down: ## Stop the platform; no process is left
 
 test: $(VENV)/.installed-dev ## Run the tests (a real PostgreSQL, Valkey, Traefik and Chromium)
 	@sh bin/test-programs
-	@$(BIN)/python -m pytest identity PKaKey PeSequel ddt QueWall tests $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest KoolFlows --ds=koolflows.config.settings_test $(PYTEST_ARGS)
+	@# As many at once as there are cores; each worker has a database of its own.
+	@$(BIN)/python -m pytest identity PKaKey PeSequel ddt QueWall tests -n auto $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest KoolFlows --ds=koolflows.config.settings_test -n auto $(PYTEST_ARGS)
 	@# The platform's own tests break its parts in turn, so they keep their order.
 	@$(BIN)/python -m pytest e2e --ignore=e2e/stack --ignore=e2e/swarm -p no:randomly $(PYTEST_ARGS)
 

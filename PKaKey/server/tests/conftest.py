@@ -28,6 +28,14 @@ from psycopg.conninfo import make_conninfo
 REDIS_NOBODY = "redis://127.0.0.1:1/0"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def static_root() -> None:
+    """Make the folder of the static files, for WhiteNoise warns about a missing one."""
+    from django.conf import settings
+
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+
+
 @pytest.fixture(scope="session")
 def database_name() -> str:
     """The tests' own database; workers of pytest-xdist each have one."""

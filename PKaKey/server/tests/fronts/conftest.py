@@ -34,7 +34,6 @@ def shared_platform(
     A first start costs more than most of a front's tests, and they only add to it; so each module
     has one.
     """
-    from django.conf import settings
     from django.db import connections
     from pkakey.config import wiring
     from pkakey.services import Services
@@ -44,8 +43,6 @@ def shared_platform(
     from pkakey.store import direct
     from pkakey_signers.client import SignerClient
 
-    # WhiteNoise warns about a missing folder.
-    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
     folder = tmp_path_factory.mktemp("platform")
     now = datetime.now(tz=UTC).replace(microsecond=0)
     with SignerClient(signer_process / "signer.sock") as signer, django_db_blocker.unblock():
