@@ -26,7 +26,8 @@ def writer(pooled_data_dsn: Dsn) -> str:
 def server_connections(admin_url: str) -> int:
     with psycopg.connect(admin_url, autocommit=True) as admin:
         row = admin.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE usename = 'inventory_writer'"
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE usename = 'inventory_writer' AND datname = current_database()"
         ).fetchone()
     assert row is not None
     count: int = row[0]

@@ -35,7 +35,7 @@ def grant(
         "deciders": [{"subject": "9", "name": "otto", "element": "GrantDecide", "at": "now"}],
     }  # fmt: skip
     body = {"parameters": parameters, "process": told_process | changes}
-    return operation("grant", body, job="grant-1")
+    return operation("grant", body, job=job)
 
 
 def test_within_a_grant_nobody_is_asked_and_the_certificate_names_its_process(

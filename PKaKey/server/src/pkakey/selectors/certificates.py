@@ -7,11 +7,12 @@ from typing import Any, cast
 from uuid import UUID
 
 from cryptography import x509
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from pkakey_engine.issuance import describe_certificate
 from pkakey_engine.keys import PublicKey, describe_key
 
-from pkakey.selectors.cursors import Cursor, MalformedCursor, neighbours
+from pkakey.selectors.cursors import Cursor, neighbours
+from pkakey.selectors.keyset import from_place, position
 from pkakey.selectors.results import CertificateDetail, CertificateItem, Page, RequestItem
 from pkakey.selectors.values import names_from_text, pem
 from pkakey.store import reading
@@ -24,6 +25,7 @@ COUNT_CAP = 1000
 FINGERPRINT = re.compile(r"[0-9A-Fa-f]{64}")  # SHA-256 of the DER, in hex.
 EXPORT_CHUNK = 1000
 STATUSES = ("valid", "expired", "revoked")
+_MOMENT = "issued_at"
 _LISTED = (
     "id",
     "serial_number",
@@ -78,7 +80,7 @@ def list_certificates(
             issued_after=issued_after,
         )
         count = found.order_by()[: COUNT_CAP + 1].count()
-        rows = list(_from(found, place)[: limit + 1])
+        rows = list(from_place(found, place, moment=_MOMENT)[: limit + 1])
     has_more = len(rows) > limit
     rows = rows[:limit]
     if place is not None and place.is_backward:
@@ -115,7 +117,8 @@ def _exported(
     place: Cursor | None = None
     while True:
         with acting_as(principal):
-            rows = list(_from(_found(now=now, **filters), place)[:EXPORT_CHUNK])
+            found = from_place(_found(now=now, **filters), place, moment=_MOMENT)
+            rows = list(found[:EXPORT_CHUNK])
         for row in rows:
             yield _item(row, now)
         if len(rows) < EXPORT_CHUNK:
@@ -253,25 +256,8 @@ def _containing(found: QuerySet[Certificate], text: str) -> QuerySet[Certificate
     return found.filter(search_text__contains=text)
 
 
-def _from(found: QuerySet[Certificate], cursor: Cursor | None) -> QuerySet[Certificate]:
-    if cursor is None:
-        return found.order_by("-issued_at", "-id")
-    try:
-        at, row_id = datetime.fromisoformat(cursor.position[0]), UUID(cursor.position[1])
-    except ValueError:
-        raise MalformedCursor from None
-    if at.tzinfo is None:
-        raise MalformedCursor
-    if cursor.is_backward:
-        newer = Q(issued_at__gt=at) | Q(issued_at=at, id__gt=row_id)
-        return found.filter(newer, issued_at__gte=at).order_by("issued_at", "id")
-    older = Q(issued_at__lt=at) | Q(issued_at=at, id__lt=row_id)
-    # The second condition repeats the first's bound in a form that the index takes.
-    return found.filter(older, issued_at__lte=at).order_by("-issued_at", "-id")
-
-
 def _position(row: Certificate) -> tuple[str, ...]:
-    return row.issued_at.isoformat(), str(row.id)
+    return position(row, moment=_MOMENT)
 
 
 def status_at(row: Certificate, now: datetime) -> str:

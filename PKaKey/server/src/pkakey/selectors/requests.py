@@ -5,11 +5,11 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from pkakey.selectors.results import GrantItem, RequestItem
+from pkakey.selectors.results import RequestItem
 from pkakey.selectors.values import names_from_text
 from pkakey.store.context import Principal, acting_as, require
 from pkakey.store.errors import NotFound
-from pkakey.store.requests.models import CertificateRequest, Grant
+from pkakey.store.requests.models import CertificateRequest
 
 
 def get_request(principal: Principal, request_id: UUID) -> RequestItem:
@@ -41,6 +41,16 @@ def request_of_process(principal: Principal, process_id: UUID) -> RequestItem | 
         found = _visible(principal).exclude(diagram="namespace-grant")
         row = found.filter(process_id=process_id).first()
         return summary(row) if row else None
+
+
+def requests_within_grant(
+    principal: Principal, process_id: UUID, *, limit: int
+) -> tuple[RequestItem, ...]:
+    """Return the newest requests that the grant of this process let through."""
+    require(principal, "certificates:read")
+    with acting_as(principal):
+        found = _all().filter(process_id=process_id, diagram="namespace-grant")
+        return tuple(summary(row) for row in found.order_by("-created_at", "-id")[:limit])
 
 
 def request_of_certificate(principal: Principal, certificate_id: UUID) -> RequestItem | None:
@@ -86,16 +96,3 @@ def summary(row: CertificateRequest) -> RequestItem:
         closed_at=row.closed_at,
         serial_number=row.certificate.serial_number if row.certificate else None,
     )
-
-
-def list_grants(principal: Principal, *, limit: int) -> tuple[GrantItem, ...]:
-    """Return what needs no further approval, newest first, with what is over."""
-    require(principal, "certificates:read")
-    with acting_as(principal):
-        return tuple(
-            GrantItem(
-                id=row.id, pattern=row.pattern, profile=row.profile, until=row.until,
-                process_id=row.process_id, withdrawn_at=row.withdrawn_at,
-            )
-            for row in Grant.objects.order_by("-created_at", "id")[:limit]
-        )  # fmt: skip

@@ -204,11 +204,21 @@ class RequestItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantItem:
-    """Names that need no further approval under a profile until a date."""
+    """Names that need no further approval under a profile until a date, and what allowed that.
+
+    `state` is active, expired or withdrawn; `path` and `deciders` are as in `RequestItem`.
+    """
 
     id: UUID
+    state: str
     pattern: str
     profile: str
     until: datetime
-    process_id: UUID
+    created_at: datetime
     withdrawn_at: datetime | None
+    process_id: UUID
+    diagram: str
+    diagram_version: int
+    diagram_sha256: str
+    path: tuple[str, ...]
+    deciders: tuple[dict[str, Any], ...]

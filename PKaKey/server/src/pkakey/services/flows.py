@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pkakey.selectors.requests import list_grants
-from pkakey.selectors.results import GrantItem
 from pkakey.services import (
     approved,
     authority_suspension,
@@ -20,7 +18,7 @@ from pkakey.services.closing import Allowed
 from pkakey.services.errors import ServiceUnavailable
 from pkakey.services.measuring import use_case
 from pkakey.services.outside import Outside
-from pkakey.services.principals import Principal
+from pkakey.services.principals import Principal, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +95,29 @@ class FlowsServices:
             authority_id=authority_id, now=now,
         )  # fmt: skip
 
-    def grants(self, *, namespace: str) -> tuple[GrantItem, ...]:
-        """Return the namespace's grants, newest first, at most 1000."""
-        return list_grants(approved.flows_principal(namespace), limit=1000)
-
     @use_case("withdraw_grant")
-    def withdraw(self, *, namespace: str, grant_id: UUID, now: datetime) -> None:
+    def withdraw(self, *, principal: Principal, grant_id: UUID, reason: str, now: datetime) -> None:
         """End a grant before its date; later requests need people again."""
-        principal = approved.flows_principal(namespace)
-        grants.withdraw(principal=principal, grant_id=grant_id, now=now)
+        grants.withdraw(principal=principal, grant_id=grant_id, reason=reason, now=now)
+
+    @use_case("ask_for_grant")
+    def ask_for_grant(
+        self, *, principal: Principal, asked: grants.Asked, purpose: str, key: str, now: datetime
+    ) -> to_flows.Answer:
+        """Begin the process that decides on a grant; the same key again gets the same process.
+
+        Raises as `grants.require_possible`, and `ServiceUnavailable("koolflows")`.
+        """
+        require(principal, "flows:start")
+        grants.require_possible(principal, asked, now)
+        data = {
+            "team": asked.team, "pattern": asked.pattern, "profile": asked.profile,
+            "until": asked.until.isoformat(), "purpose": purpose,
+        }  # fmt: skip
+        body = {"diagram": grants.DIAGRAM, "data": data}
+        return self.ask(
+            principal=principal, method="POST", path="processes/", body=body, key=key, now=now
+        )
 
     def ask(
         self,
@@ -115,6 +127,7 @@ class FlowsServices:
         path: str,
         now: datetime,
         body: Mapping[str, Any] | None = None,
+        key: str = "",
     ) -> to_flows.Answer:
         """Ask KoolFlows in this person's name; raises `ServiceUnavailable("koolflows")`."""
         if self.outside.flows is None:
@@ -124,5 +137,6 @@ class FlowsServices:
             path,
             token=flows_tokens.mint_for_flows(self.outside, principal=principal, now=now),
             body=body,
+            key=key,
             request_id=principal.request_id,
         )

@@ -14,7 +14,7 @@ from pkakey_engine.names import NameKind, parse_dns_name
 
 from pkakey.services.closing import Allowed, told
 from pkakey.services.errors import Conflict, NotFound
-from pkakey.services.principals import Principal
+from pkakey.services.principals import Principal, require
 from pkakey.services.records import record
 from pkakey.store.context import acting_as
 from pkakey.store.profiles.models import Profile
@@ -22,6 +22,8 @@ from pkakey.store.requests.models import Grant
 
 DIAGRAM: Final = "namespace-grant"
 LONGEST: Final = timedelta(days=731)
+MIN_REASON: Final = 3
+MAX_REASON: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,9 @@ def grant(*, principal: Principal, allowed: Allowed, asked: Asked, now: datetime
     )
     with acting_as(principal):
         earlier = Grant.objects.filter(process_id=allowed.id).first()
-        has_profile = Profile.objects.filter(name=asked.profile, is_current=True).exists()
     if earlier is not None:
         return _answer(earlier, asked, pattern)
-    if not has_profile:
-        raise NotFound("profile")
-    if not now < asked.until <= now + LONGEST:
-        raise Conflict("grant.until", f"A grant ends after now, and within {LONGEST.days} days.")
+    require_possible(principal, asked, now)
     try:
         with acting_as(principal):
             row.save(force_insert=True)
@@ -79,8 +77,30 @@ def grant(*, principal: Principal, allowed: Allowed, asked: Asked, now: datetime
     return _answer(row, asked, pattern)
 
 
-def withdraw(*, principal: Principal, grant_id: UUID, now: datetime) -> None:
-    """End a grant before its date; what was issued stays. Raises `NotFound`, `Conflict`."""
+def require_possible(principal: Principal, asked: Asked, now: datetime) -> None:
+    """Raise what keeps this from ever being granted, before people are asked about it.
+
+    Raises the engine's `Refused` for a pattern that is no DNS name, `NotFound("profile")`, and
+    `Conflict` for a date that is over or too far.
+    """
+    parse_dns_name(asked.pattern, wildcard=True)
+    with acting_as(principal):
+        if not Profile.objects.filter(name=asked.profile, is_current=True).exists():
+            raise NotFound("profile")
+    if not now < asked.until <= now + LONGEST:
+        raise Conflict("grant.until", f"A grant ends after now, and within {LONGEST.days} days.")
+
+
+def withdraw(*, principal: Principal, grant_id: UUID, reason: str, now: datetime) -> None:
+    """End a grant before its date, and say why; what was issued stays.
+
+    Raises `NotPermitted`, `NotFound`, and `Conflict` for one that is withdrawn already or a reason
+    that says nothing.
+    """
+    require(principal, "certificates:revoke")
+    reason = reason.strip()
+    if not MIN_REASON <= len(reason) <= MAX_REASON:
+        raise Conflict("grant.reason", f"Say why, in {MIN_REASON} to {MAX_REASON} characters.")
     with acting_as(principal):
         row = Grant.objects.filter(pk=grant_id).first()
         if row is None:
@@ -89,7 +109,7 @@ def withdraw(*, principal: Principal, grant_id: UUID, now: datetime) -> None:
             raise Conflict("grant.withdrawn", "This grant is withdrawn already.")
         record(
             principal=principal, now=now, action="grant.withdrawn", target=str(grant_id),
-            details={"pattern": row.pattern, "profile": row.profile},
+            details={"pattern": row.pattern, "profile": row.profile, "reason": reason},
         )  # fmt: skip
 
 

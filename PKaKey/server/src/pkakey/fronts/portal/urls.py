@@ -35,6 +35,9 @@ screens = [
     path("portal/approvals/processes/<uuid:process_id>/", flows.process, name="process"),
     path("portal/approvals/requests/<uuid:request_id>/", flows.request_page, name="request"),
     path("portal/grants/", grants.index, name="grants"),
+    path("portal/grants/new/", grants.new, name="new-grant"),
+    path("portal/grants/<uuid:grant_id>/", grants.detail, name="grant"),
+    path("portal/grants/<uuid:grant_id>/withdraw/", grants.withdraw, name="withdraw-grant"),
     path("portal/authorities/", authorities.tree, name="authorities"),
     path("portal/authorities/<uuid:authority_id>/", authorities.detail, name="authority"),
     path(

@@ -22,15 +22,23 @@ ACTS: Final = {
     "crl.published": "CRL published",
     "authority.created": "Authority created",
     "authority.granted": "Authority opened to another namespace",
+    "authority.suspended": "Authority suspended",
+    "authority.activated": "Authority activated",
     "profile.published": "Profile published",
+    "profile.changed": "Profile changed by a process",
     "namespace.created": "Namespace created",
     "token.created": "API token created",
     "token.revoked": "API token revoked",
     "user.created": "Person added",
+    "user.left": "Person left",
+    "user.password-reset": "Password reset",
+    "oidc-client.created": "Program registered for sign-in",
     "request.received": "Request received, approval begun",
     "request.issued": "Request approved and issued",
     "request.refused": "Request refused",
     "request.failed": "Approved request could not be issued",
+    "grant.recorded": "Grant recorded",
+    "grant.withdrawn": "Grant withdrawn",
     "process.renewed": "Renewed by a process",
     "process.revoked": "Revoked by a process",
     "intent.abandoned": "Unfinished issuance given up",
@@ -46,6 +54,9 @@ REQUEST_STATES: Final = {
     "failed": ("revoked", "failed"),
 }
 """States of a request: the style of its mark, and the words in it."""
+
+GRANT_STATES: Final = {"active": "valid", "expired": "expired", "withdrawn": "revoked"}
+"""States of a grant: the style of the mark."""
 
 FLOW_ACTS: Final = {
     "started": "Begun",

@@ -14,6 +14,7 @@ from pkakey.selectors.results import (
     AuthorityItem,
     CertificateDetail,
     CertificateItem,
+    GrantItem,
     ProfileItem,
     RequestItem,
     TokenItem,
@@ -97,6 +98,29 @@ def request_item(item: RequestItem, request: Request) -> dict[str, Any]:
         "closed_at": timestamp(item.closed_at),
         "serial_number": item.serial_number,
         "links": links,
+    }
+
+
+def grant(item: GrantItem, request: Request) -> dict[str, Any]:
+    """Return what needs no further approval, and what allowed that."""
+    return {
+        "id": str(item.id),
+        "state": item.state,
+        "pattern": item.pattern,
+        "profile": item.profile,
+        "until": timestamp(item.until),
+        "created_at": timestamp(item.created_at),
+        "withdrawn_at": timestamp(item.withdrawn_at),
+        "process": str(item.process_id),
+        "diagram": item.diagram,
+        "diagram_version": item.diagram_version,
+        "diagram_sha256": item.diagram_sha256,
+        "path": list(item.path),
+        "deciders": list(item.deciders),
+        "links": {
+            "self": f"{request.build_absolute_uri(_path('grants'))}{item.id}/",
+            "portal": request.build_absolute_uri(reverse("portal:grant", args=[item.id])),
+        },
     }
 
 

@@ -10,6 +10,8 @@ from pkakey_engine.revocation import RevocationReason
 from rest_framework import serializers
 
 from pkakey.fronts.rest.reading import MAX_CSR_CHARACTERS, MAX_NAME_CHARACTERS
+from pkakey.selectors.grants import STATES as GRANT_STATES
+from pkakey.services.grants import MAX_REASON, MIN_REASON
 from pkakey.services.principals import PERMISSIONS
 
 CERTIFICATE_STATUSES = ("valid", "expired", "revoked")
@@ -276,3 +278,55 @@ class RequestList(Shape):
     """Requests, newest first."""
 
     results = RequestItem(many=True)
+
+
+class GrantLinks(Shape):
+    """Where to look: here and in the portal."""
+
+    self = serializers.URLField()
+    portal = serializers.URLField()
+
+
+class Grant(Shape):
+    """Names that need no further approval under a profile until a date."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(choices=GRANT_STATES)
+    pattern = serializers.CharField(help_text="A DNS name, or `*.` for one label before it.")
+    profile = serializers.CharField()
+    until = serializers.DateTimeField()
+    created_at = serializers.DateTimeField()
+    withdrawn_at = serializers.DateTimeField(allow_null=True)
+    process = serializers.UUIDField()
+    diagram = serializers.CharField()
+    diagram_version = serializers.IntegerField()
+    diagram_sha256 = serializers.CharField()
+    path = serializers.ListField(
+        child=serializers.CharField(), help_text="The diagram's elements that were passed."
+    )
+    deciders = serializers.ListField(child=serializers.DictField())
+    links = GrantLinks()
+
+
+class GrantPage(Shape):
+    """One page of grants, newest first."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = Grant(many=True)
+
+
+class WithdrawGrant(Shape):
+    """Why a grant is withdrawn."""
+
+    reason = serializers.CharField(
+        min_length=MIN_REASON, max_length=MAX_REASON, trim_whitespace=False
+    )
+
+
+class WithdrawnGrant(Shape):
+    """A grant that is withdrawn from now on."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(choices=("withdrawn",))
+    withdrawn_at = serializers.DateTimeField()

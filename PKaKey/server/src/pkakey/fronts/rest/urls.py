@@ -20,6 +20,7 @@ from pkakey.fronts.rest.documents import (
     openapi_document,
 )
 from pkakey.fronts.rest.downloads import FORMS
+from pkakey.fronts.rest.grants import GrantEndpoint, GrantsEndpoint, WithdrawGrantEndpoint
 from pkakey.fronts.rest.profiles import ProfileEndpoint, ProfilesEndpoint
 from pkakey.fronts.rest.requests import RequestEndpoint, RequestsEndpoint
 from pkakey.fronts.rest.tokens import TokenEndpoint, TokensEndpoint
@@ -65,6 +66,13 @@ urlpatterns = [
     ),
     path("requests/", RequestsEndpoint.as_view(), name="requests"),
     path("requests/<uuid:request_id>/", RequestEndpoint.as_view(), name="request"),
+    path("grants/", GrantsEndpoint.as_view(), name="grants"),
+    path("grants/<uuid:grant_id>/", GrantEndpoint.as_view(), name="grant"),
+    path(
+        "grants/<uuid:grant_id>/withdraw/",
+        WithdrawGrantEndpoint.as_view(),
+        name="grant-withdraw",
+    ),
     path("profiles/", ProfilesEndpoint.as_view(), name="profiles"),
     path("profiles/<str:name>/", ProfileEndpoint.as_view(), name="profile"),
     path("tokens/", TokensEndpoint.as_view(), name="tokens"),

@@ -25,7 +25,10 @@ CERTIFICATE_ACTS = frozenset(
         "gateway-certificate.renewed",
     }
 )
-AUTHORITY_ACTS = frozenset({"authority.created", "authority.granted", "crl.published"})
+AUTHORITY_ACTS = frozenset(
+    {"authority.created", "authority.granted", "authority.suspended", "authority.activated"}
+    | {"crl.published"}
+)
 
 _UNITS = (
     (timedelta(days=1), "day"),
@@ -174,6 +177,12 @@ def request_state(value: str) -> SafeString:
 
 
 @register.simple_tag
+def grant_state(value: str) -> SafeString:
+    """Return a grant's state as a mark."""
+    return format_html('<span class="status {}">{}</span>', words.GRANT_STATES[value], value)
+
+
+@register.simple_tag
 def event_in_words(event: AuditEvent) -> SafeString:
     """Return an entry as a sentence that leads to what it is about."""
     act = act_in_words(event.action)
@@ -185,6 +194,8 @@ def event_in_words(event: AuditEvent) -> SafeString:
         place = reverse("portal:authority", args=[event.target])
     elif event.action.startswith("request."):
         place = reverse("portal:request", args=[event.target])
+    elif event.action.startswith("grant."):
+        place, told = reverse("portal:grant", args=[event.target]), details.get("pattern")
     else:
         return format_html('{} <span class="mono">{}</span>', act, told or event.target)
     return format_html('{} <a href="{}">{}</a>', act, place, told or event.target)

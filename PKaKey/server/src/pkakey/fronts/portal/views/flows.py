@@ -49,11 +49,12 @@ def ask(
     if answer.status == HTTPStatus.NOT_FOUND:
         raise NotFound("task or process")
     if not answer.is_success:
-        raise RefusedByFlows(answer.status, _why(answer.body))
+        raise RefusedByFlows(answer.status, why(answer.body))
     return cast("dict[str, Any]", _with_moments(answer.body))
 
 
-def _why(problem: Mapping[str, Any]) -> str:
+def why(problem: Mapping[str, Any]) -> str:
+    """Return what a problem document of KoolFlows says, as sentences for a person."""
     errors = problem.get("errors")
     said = [str(problem.get("detail", "KoolFlows refused it."))]
     if isinstance(errors, list):
