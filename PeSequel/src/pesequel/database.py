@@ -42,14 +42,18 @@ def migrate(
     changes nothing. Raises TroubleError.
     """
     try:
-        _ensure_database(admin_url, database)
-        said = _run_dbmate(admin_url, database)
-        with psycopg.connect(admin_url, dbname=database) as admin:
-            for role in LOGIN_ROLES:
-                set_password(admin, role, passwords[role])
-            admin.execute("DELETE FROM gate.issuer")
-            for issuer in issuers:
-                admin.execute("INSERT INTO gate.issuer VALUES (%s)", [issuer])
+        with psycopg.connect(admin_url, autocommit=True) as server:
+            # The database may be missing and roles belong to the whole server, so that two runs
+            # must not meet; the lock ends with the connection.
+            server.execute("SELECT pg_advisory_lock(hashtext('pesequel'))")
+            _ensure_database(server, database)
+            said = _run_dbmate(admin_url, database)
+            with psycopg.connect(admin_url, dbname=database) as admin:
+                for role in LOGIN_ROLES:
+                    set_password(admin, role, passwords[role])
+                admin.execute("DELETE FROM gate.issuer")
+                for issuer in issuers:
+                    admin.execute("INSERT INTO gate.issuer VALUES (%s)", [issuer])
     except psycopg.Error as error:
         raise TroubleError(f"The database did not take it: {error}") from error
     return said
@@ -65,17 +69,14 @@ def set_password(admin: psycopg.Connection[tuple[object, ...]], role: str, passw
     )
 
 
-def _ensure_database(admin_url: str, database: str) -> None:
-    with psycopg.connect(admin_url, autocommit=True) as admin:
-        # Two starts at once must not both find it missing; the lock ends with the connection.
-        admin.execute("SELECT pg_advisory_lock(hashtext('pesequel'))")
-        if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
-            return
-        admin.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(
-                sql.Identifier(database)
-            )
+def _ensure_database(server: psycopg.Connection[tuple[object, ...]], database: str) -> None:
+    if server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
+        return
+    server.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(
+            sql.Identifier(database)
         )
+    )
 
 
 def _run_dbmate(admin_url: str, database: str) -> str:

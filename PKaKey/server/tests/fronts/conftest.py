@@ -4,9 +4,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -127,3 +128,18 @@ def browser(address: str) -> Iterator[Browser]:
         )
         yield chromium
         chromium.close()
+
+
+def granted(platform: Any, pattern: str, *, made: datetime, namespace: str = "default") -> UUID:
+    """Record a grant for thirty days as a process of KoolFlows would; return its id."""
+    from pkakey.services.approved import flows_principal
+    from pkakey.services.closing import Allowed
+    from pkakey.services.grants import Asked, grant
+
+    allowed = Allowed(
+        id=uuid4(), diagram="namespace-grant", version=3, sha256="e" * 64, namespace=namespace,
+        path=["GrantStart", "GrantDecided"], deciders=[{"name": "otto", "element": "GrantDecide"}],
+    )  # fmt: skip
+    asked = Asked(namespace, pattern, "tls-client", made + timedelta(days=30))
+    answer = grant(principal=flows_principal(namespace), allowed=allowed, asked=asked, now=made)
+    return UUID(answer["grant"])

@@ -81,9 +81,33 @@ def test_after_its_date_and_when_withdrawn_people_decide_again(asking: Any) -> N
     assert asked.state == "waiting"
     out = StringIO()
     call_command("grants", stdout=out)
-    assert "open  *.x.internal  tls-client" in out.getvalue()
-    call_command("grants", "--withdraw", answer.json()["grant"], stdout=out)
+    assert "active     *.x.internal  tls-client" in out.getvalue()
+    call_command("grants", "--withdraw", answer.json()["grant"], "--reason", "gone", stdout=out)
     assert ask(asking, "a.x.internal").state == "waiting"
+    out = StringIO()
+    call_command("grants", "--state", "active", stdout=out)
+    assert out.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--namespace", "nowhere"], "no namespace 'nowhere'"),
+        (["--withdraw", str(uuid4())], "no such grant"),
+        (["--reason", "x"], "Say why"),
+        (["--namespace", "guest"], "no such grant"),
+    ],
+)
+def test_a_command_that_cannot_be_says_why_and_withdraws_nothing(
+    asking: Any, words: list[str], said: str
+) -> None:
+    from django.core.management import CommandError, call_command
+
+    answer = grant(asking)
+    given = words if "--withdraw" in words else ["--withdraw", answer.json()["grant"], *words]
+    with pytest.raises(CommandError, match=said):
+        call_command("grants", *given)
+    assert ask(asking, "a.x.internal").serial_number
 
 
 def test_the_same_process_records_one_grant_and_no_other(

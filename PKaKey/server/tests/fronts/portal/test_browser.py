@@ -5,6 +5,7 @@ Screenshots go to artifacts/screenshots/ of the checkout; somebody should look a
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from PKaKey.server.tests.conftest import Platform, csr
+from PKaKey.server.tests.fronts.conftest import granted
 from PKaKey.server.tests.fronts.portal.conftest import PASSWORD, Person
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -42,7 +44,15 @@ def content(platform: Platform) -> dict[str, str]:
         now=platform.now,
     )
     platform.token("certificates:read")
+    now = datetime.now(tz=UTC)
+    granted(platform, "*.past.internal", made=now - timedelta(days=60))
+    grant = granted(platform, "*.shown.internal", made=now)
     return {
+        "grants": "/portal/grants/",
+        "grants-none": "/portal/grants/?state=withdrawn",
+        "grant": f"/portal/grants/{grant}/",
+        "grant-new": "/portal/grants/new/",
+        "grant-withdraw": f"/portal/grants/{grant}/withdraw/",
         "certificate": f"/portal/certificates/{issued.serial_number}/",
         "revoke": f"/portal/certificates/{issued.serial_number}/revoke/",
         "renew": f"/portal/certificates/new/?renew={issued.serial_number}",

@@ -7,6 +7,7 @@ token out or making it up is noticed.
 
 import json
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -22,12 +23,16 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from PKaKey.server.tests.conftest import Platform
+from PKaKey.server.tests.fronts.conftest import granted
 from PKaKey.server.tests.fronts.rest.rest_client import HOST, RESTClient
 
 pytestmark = pytest.mark.timeout(600)
 EXAMPLES = 30
 # Here a request of the right shape may still be refused: for its CSR, cursor or last day.
-JUDGED = {"GET /api/v1/certificates/", "POST /api/v1/certificates/", "POST /api/v1/tokens/"}
+JUDGED = {
+    "GET /api/v1/certificates/", "POST /api/v1/certificates/", "POST /api/v1/tokens/",
+    "GET /api/v1/grants/",
+}  # fmt: skip
 
 
 @cache
@@ -97,6 +102,11 @@ def test_every_successful_answer_has_the_documented_shape(
     call("GET", "authorities/")
     call("GET", "authorities/{authority_id}/", authority_id=str(platform.issuing_id))
     call("GET", "authorities/{authority_id}/{form}", authority_id=str(platform.root_id), form="pem")
+    grant = {"grant_id": str(granted(platform, "*.shape.internal", made=datetime.now(tz=UTC)))}
+    call("GET", "grants/")
+    call("GET", "grants/{grant_id}/", **grant)
+    call("POST", "grants/{grant_id}/withdraw/", {"reason": "as agreed"}, **grant)
+    call("GET", "grants/{grant_id}/", **grant)
     call("GET", "profiles/")
     call("GET", "profiles/{name}/", name="tls-server")
     made = call("POST", "tokens/", {"name": "shape", "scopes": ["certificates:read"]}).json()

@@ -52,7 +52,7 @@ def test_every_conflict_that_a_request_can_meet_has_a_problem() -> None:
     out_of_reach |= {"request.other-process", "request.not-started", "request.not-waiting"}
     out_of_reach |= {"renewal.revoked", "renewal.needs-approval", "renewal.changed"}
     out_of_reach |= {"grant.other-diagram", "grant.other-namespace", "grant.changed"}
-    out_of_reach |= {"grant.until", "grant.withdrawn"}
+    out_of_reach |= {"grant.until"}
     out_of_reach |= {"profile.other-diagram", "profile.version", "profile.kind"}
     out_of_reach |= {"authority.other-diagram"}
     folder = Path(pkakey.services.__file__).parent

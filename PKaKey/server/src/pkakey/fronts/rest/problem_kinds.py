@@ -94,6 +94,8 @@ OTHERS: Final[tuple[tuple[str, ProblemKind], ...]] = (
     ("token.scope", ProblemKind(_REFUSED, "Token's scopes not permitted")),
     ("token.expiry", ProblemKind(_REFUSED, "Token's end not permitted")),
     ("approval.not-started", ProblemKind(_STATE, "Approval could not be started")),
+    ("grant.reason", ProblemKind(_REFUSED, "Reason missing")),
+    ("grant.withdrawn", ProblemKind(_STATE, "Grant withdrawn already")),
     ("authority.suspended", ProblemKind(_STATE, "Authority suspended")),
     ("authority.exists", ProblemKind(_STATE, "Authority exists already")),
     ("revocation.self-signed", ProblemKind(_STATE, "Root certificate cannot be revoked")),
