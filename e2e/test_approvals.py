@@ -375,16 +375,15 @@ def test_once_granted_a_teams_names_need_no_human_until_it_is_withdrawn(
     own: Platform, otto: Portal, oona: Portal
 ) -> None:
     wait_until_ready(own)
-    token = portal_token(oona, "flows:start", "flows:read")
-    until = (datetime.now(tz=UTC) + timedelta(days=30)).isoformat()
-    data = {
-        "team": "default", "pattern": "*.team.internal", "profile": PROFILE, "until": until,
-        "purpose": "the team's own hosts",
+    token = portal_token(oona, "flows:read")
+    asked = {
+        "pattern": "*.team.internal", "profile": PROFILE, "purpose": "the team's own hosts",
+        "until": (datetime.now(tz=UTC) + timedelta(days=30)).date().isoformat(),
     }  # fmt: skip
-    process = flows_call(
-        own, token, "POST", "processes/", {"diagram": "namespace-grant", "data": data}
-    )
-    assert process["state"] == "running"
+    answer = oona.post("/portal/grants/new/", asked)
+    assert answer.status_code == 302, answer.text
+    process = {"id": answer.headers["location"].rstrip("/").rpartition("/")[2]}
+    assert flows_call(own, token, "GET", f"processes/{process['id']}/")["state"] == "running"
     task = task_of(otto, "*.team.internal", title="Grant of")
     assert decide(otto, task, "approve") == 302
     deadline = time.monotonic() + 60
@@ -401,8 +400,11 @@ def test_once_granted_a_teams_names_need_no_human_until_it_is_withdrawn(
     page = otto.get(f"/portal/certificates/{serial}/").text
     assert process["id"] in page
     assert "namespace-grant, version 1" in page
-    grant = own.ddt("manage", "grants").stdout.split()[0]
-    own.ddt("manage", "grants", "--withdraw", grant)
+    grant = own.ddt("manage", "grants", "--state", "active").stdout.split()[0]
+    page = otto.get(f"/portal/grants/{grant}/").text
+    assert process["id"] in page
+    assert f"/portal/certificates/{serial}/" in page
+    assert otto.post(f"/portal/grants/{grant}/withdraw/", {"reason": "over"}).status_code == 302
     assert own.ddt(*words, check=False).returncode == WAITS
 
 

@@ -25,6 +25,7 @@ SCHEDULE = {
         "relay_outbox": 2,
         "deliver_to_inventory": 2,
         "reconcile_intents": 30,
+        "reconcile_granted": 60,
         "publish_due_crls": 60,
         "renew_gateway_certificate": 3600,
         "renew_ocsp_responders": 3600,

@@ -30,6 +30,12 @@ def reconcile_intents() -> None:
 
 
 @shared_task
+def reconcile_granted() -> None:
+    """Finish requests within a grant that were left open."""
+    wiring.services().reconcile_granted(now=_now())
+
+
+@shared_task
 def publish_due_crls() -> None:
     """Publish CRLs before their nextUpdate, and drop old ones."""
     services = wiring.services()

@@ -21,6 +21,7 @@ from pkakey.services import (
     crl_publishing,
     expiry,
     gateway_certificate,
+    granted_requests,
     inventory_delivery,
     issuance,
     jwt_tokens,
@@ -221,6 +222,11 @@ class Services:
     def renew_ocsp_responders(self, *, now: datetime) -> int:
         """Give each authority a fresh responder certificate when its last third has begun."""
         return ocsp_responders.renew_ocsp_responders(self.outside, now=now)
+
+    @use_case("reconcile_granted")
+    def reconcile_granted(self, *, now: datetime) -> int:
+        """Finish requests within a grant that were left open for five minutes."""
+        return granted_requests.reconcile_granted(self.outside, now=now)
 
     @use_case("reconcile_intents")
     def reconcile_intents(self, *, now: datetime) -> int:

@@ -23,6 +23,7 @@ from pkakey.services.closing import (
     Allowed,
     close,
     in_requesters_name,
+    reason_of,
     require_same,
     told,
 )
@@ -59,7 +60,7 @@ def issue(
         if row.state not in OPEN:
             raise Conflict("request.not-waiting", f"This request is {row.state} already.")
         try:
-            _require_requester(principal, row)
+            require_requester(principal, row)
             issued = issuance.issue_approved(
                 outside,
                 principal=in_requesters_name(principal, row),
@@ -72,7 +73,7 @@ def issue(
                 expect=lambda intended: require_same(row, intended),
             )
         except (Refused, Conflict, NotFound, NotPermitted, Unauthenticated) as error:
-            close(principal, row, allowed, now, state=FAILED, reason=_words(error))
+            close(principal, row, allowed, now, state=FAILED, reason=reason_of(error))
             raise
         close(principal, row, allowed, now, state=ISSUED, certificate_id=issued.id)
     with acting_as(principal):
@@ -227,7 +228,7 @@ def _bound(
     return row
 
 
-def _require_requester(principal: Principal, row: CertificateRequest) -> None:
+def require_requester(principal: Principal, row: CertificateRequest) -> None:
     """Refuse for a person who left, or a token that was revoked; one that ended was good then."""
     if row.requester_kind == "user" and row.requester_id.isdigit():
         try:
@@ -246,7 +247,3 @@ def _gone(row: CertificateRequest) -> Conflict:
         "request.requester-gone",
         f"{row.requester_name} asked for this and may not any more. Somebody else asks anew.",
     )
-
-
-def _words(error: Exception) -> str:
-    return str(getattr(error, "detail", "") or error)[:1000]

@@ -113,3 +113,8 @@ def told(allowed: Allowed) -> dict[str, Any]:
         "path": allowed.path,
         "deciders": allowed.deciders,
     }
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a request failed, in the words that its requester reads."""
+    return str(getattr(error, "detail", "") or error)[:1000]

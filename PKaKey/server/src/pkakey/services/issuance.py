@@ -113,7 +113,7 @@ def issue_certificate(
         intent_id = Certificate.objects.values_list("id", flat=True).get(
             serial_number=received.serial_number
         )
-    return _replay(outside, principal, intent_id, now)
+    return replay(outside, principal, intent_id, now)
 
 
 def _issue_granted(
@@ -134,7 +134,7 @@ def _issue_granted(
             certificate_id = row.certificate_id
             if certificate_id is None:
                 return summary(row)
-        return _replay(outside, principal, certificate_id, now)
+        return replay(outside, principal, certificate_id, now)
     issued = _issue(
         outside,
         principal=in_requesters_name(principal, row),
@@ -236,7 +236,7 @@ def _issue(
             forget()
             continue
         if not recorded.is_new:
-            return _replay(outside, principal, recorded.intent_id, now)
+            return replay(outside, principal, recorded.intent_id, now)
         certificate_der = sign_certificate(
             outside, intended=intended, intent_id=recorded.intent_id, key_id=authority.key_id
         )
@@ -336,7 +336,7 @@ def _issued(
     )
 
 
-def _replay(
+def replay(
     outside: Outside, principal: Principal, intent_id: UUID, now: datetime
 ) -> IssuedCertificate:
     """Return the certificate of an earlier request with the same key, finishing it if need be."""

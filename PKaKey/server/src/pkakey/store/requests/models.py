@@ -66,6 +66,12 @@ class CertificateRequest(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["namespace", "-created_at", "-id"], name="request_newest"),
             models.Index(fields=["namespace", "process_id"], name="request_process"),
+            # Few at any time; the reconciler looks for them every minute.
+            models.Index(
+                fields=["namespace", "created_at"],
+                condition=models.Q(state="recorded"),
+                name="request_recorded",
+            ),
         ]
 
     def __str__(self) -> str:
