@@ -136,7 +136,7 @@ def test_the_schedule_names_tasks_that_exist() -> None:
     app.loader.import_default_modules()
     scheduled = {entry["task"] for entry in SCHEDULE.values()}
     assert scheduled <= set(app.tasks)
-    assert len(scheduled) == 7
+    assert len(scheduled) == 8
 
 
 class TestRequests:

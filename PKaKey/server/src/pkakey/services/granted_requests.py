@@ -69,6 +69,7 @@ def reconcile_granted(outside: Outside, *, now: datetime) -> int:
 
 def _finish(outside: Outside, principal: Principal, row: CertificateRequest, now: datetime) -> None:
     acting = in_requesters_name(principal, row)
+    assert row.process_id is not None  # noqa: S101  # So it was recorded.
     with acting_as(principal):
         grant = Grant.objects.get(process_id=row.process_id)
         began = StoredKey.objects.filter(actor_id=_actor(acting), key=str(row.id)).first()
