@@ -35,7 +35,7 @@ def test_every_operation_is_named_described_secured_and_has_its_problems(
             for status, answer in operation["responses"].items():
                 if status >= "400":
                     assert list(answer["content"]) == ["application/problem+json"]
-    assert len(names) == len(set(names)) == 15
+    assert len(names) == len(set(names)) == 18
 
 
 def test_the_docs_are_public_and_hold_no_inline_script_or_style(anonymous: RESTClient) -> None:
