@@ -88,6 +88,15 @@ def test_what_breaks_the_rules_is_found(before: str, after: str, code: str) -> N
     assert code in findings(changed(before, after))
 
 
+@pytest.mark.parametrize("name", ["Start", "End", "Root", "One.EndJoin", "Two.BoundaryEventSplit"])
+def test_the_names_of_the_engines_own_parts_are_not_an_elements(name: str) -> None:
+    assert "element.id" in findings(ONE.replace("OneApprove", name))
+
+
+def test_a_name_that_only_holds_one_of_them_is_an_elements() -> None:
+    read({"one.bpmn": ONE.replace("OneApprove", "StartEnd.Root").encode()})
+
+
 def test_a_loop_from_which_no_end_is_reached_is_refused() -> None:
     text = changed('targetRef="OneIssued"', 'targetRef="OneIssue"')
     assert {"flow.unreachable", "flow.endless"} & findings(text)

@@ -21,6 +21,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from KoolFlows.tests.linear import catch, decision, linear, message, throw
+
 pytestmark = pytest.mark.timeout(300)
 KEY = "certificate-approval-one"
 REQUEST = {
@@ -298,3 +300,62 @@ def test_killed_while_something_is_undone_it_is_undone_once(
     until(over(shipped, process, "CaUndone"))
     assert len(pkakey.effects) == done + 1
     assert len(pkakey.asked) == done + 2
+
+
+def send_a_message(flows: Any) -> tuple[UUID, UUID]:
+    """Start a process that waits for a message and one that sends it: their ids."""
+    flows.deploy(
+        linear(
+            "sender", throw("Say", "news", "{'business_key': order}"), decision("After"),
+            messages=message("news"),
+        )
+    )  # fmt: skip
+    flows.deploy(
+        linear(
+            "receiver", catch("Hear", "news", "heard"), decision("Heard"),
+            messages=message("news"), business_key="order",
+        )
+    )  # fmt: skip
+    receiver = flows.start("receiver", {"order": "17"})
+    return flows.start("sender", {"order": "17"}), receiver
+
+
+def blocked(admin_dsn: str) -> Callable[[], bool]:
+    """Return what says whether a worker waits for a lock of ours."""
+
+    def holds() -> bool:
+        with psycopg.connect(admin_dsn) as admin:
+            row = admin.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND usename LIKE 'koolflows\\_%' AND wait_event_type = 'Lock'"
+            ).fetchone()
+        return row is not None and row[0] > 0
+
+    return holds
+
+
+@pytest.mark.parametrize("is_delivered", [False, True], ids=["before", "after"])
+def test_killed_before_or_after_a_message_is_delivered_it_counts_once(
+    flows: Any, worker: Any, admin_dsn: str, *, is_delivered: bool
+) -> None:
+    sender, receiver = send_a_message(flows)
+    with psycopg.connect(admin_dsn) as first, psycopg.connect(admin_dsn) as second:
+        # The worker takes the job, and waits for the receiver's row.
+        first.execute("SELECT FROM instances_instance WHERE id = %s FOR UPDATE", [receiver])
+        running = worker()
+        until(blocked(admin_dsn))
+        if is_delivered:
+            # It delivers, and waits for the job's row.
+            second.execute("SELECT FROM jobs_job WHERE instance_id = %s FOR UPDATE", [sender])
+            first.rollback()
+            until(lambda: flows.kinds(receiver).count("message") == 1)
+            until(blocked(admin_dsn))
+        kill(running)
+    assert flows.kinds(receiver).count("message") == int(is_delivered)
+    assert flows.kinds(sender).count("job-done") == 0
+    let_claims_end(admin_dsn)
+    worker()
+    until(lambda: flows.kinds(sender).count("job-done") == 1)
+    assert flows.kinds(receiver).count("message") == 1
+    assert flows.kinds(receiver).count("task-opened") == 1
+    assert flows.kinds(sender).count("job-queued") == 1

@@ -20,6 +20,8 @@ from koolflows.engine.vocabulary import (
 )
 
 IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+# What SpiffWorkflow calls parts of its own, beside each element and in each process.
+OWN_NAME: Final = re.compile(r"Start|End|Root|.*\.(EndJoin|BoundaryEventSplit|BoundaryEventJoin)")
 VARIABLE: Final = re.compile(r"[a-z][a-z0-9_]{0,49}")
 ROLE: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
 ASSIGNMENT: Final = frozenset(
@@ -116,6 +118,14 @@ def _check_element(
     identity = node.get("id") or ""
     if not IDENTIFIER.fullmatch(identity) or identity in elements:
         findings.add("element.id", f"'{identity[:60]}' is no id, or comes twice.", file, node)
+        return
+    if OWN_NAME.fullmatch(identity):
+        findings.add(
+            "element.id",
+            f"The engine calls a part of its own '{identity[:60]}': give this another id.",
+            file,
+            node,
+        )
         return
     elements[identity] = {"kind": kind, "name": node.get("name") or identity}
     _check_node(node, kind, file, findings, elements[identity])

@@ -149,9 +149,12 @@ class Run:
         return names
 
     def thrown(self) -> list[Thrown]:
-        """Return the messages that it sent since it was loaded."""
+        """Return the messages that it sent since it was loaded, and forget them.
+
+        Raises `StepFailed` for one that carries something other than names and values.
+        """
         return [
-            Thrown(event.event_definition.name, dict(event.payload or {}))
+            Thrown(event.event_definition.name, _carried(event))
             for event in self._workflow.get_events()
             if isinstance(event.event_definition, MessageEventDefinition)
         ]
@@ -281,6 +284,17 @@ class Run:
 def _waiting(task: Any) -> WaitingTask:  # noqa: ANN401  # Spiff's task.
     parameters = task._get_internal_data("parameters", {})  # noqa: SLF001  # Spiff's way to keep it.
     return WaitingTask(task.id, task.task_spec.bpmn_id, task.data, parameters)
+
+
+def _carried(event: BpmnEvent) -> Mapping[str, Any]:
+    payload = {} if event.payload is None else event.payload
+    if not isinstance(payload, dict):
+        raise StepFailed(
+            "message.payload",
+            f"The message '{event.event_definition.name}' carries a {type(payload).__name__}; it "
+            "carries names and values: {'business_key': ..., ...}.",
+        )
+    return check_data(payload)
 
 
 def _failed(error: SpiffWorkflowException) -> StepFailed:

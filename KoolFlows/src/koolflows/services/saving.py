@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from koolflows.engine.running import Run, WaitingTask
+from koolflows.engine.running import Run, Thrown, WaitingTask
 from koolflows.engine.timers import span_of
 from koolflows.store.context import Principal
 from koolflows.store.definitions.models import Version
@@ -76,6 +76,8 @@ def save(
     for step in run.steps:
         move.note("passed", step.element)
     is_over = run.is_over
+    # Before the state is written: what has been sent is no part of it, or each move sends it again.
+    thrown = run.thrown()
     instance.content = run.dump()
     if is_over:
         instance.state, instance.ended_at = COMPLETED, move.now
@@ -91,7 +93,7 @@ def save(
     for act in move.later:
         act()
     _tasks(move, run, notifies=notifies)
-    _jobs(move, run)
+    _jobs(move, run, thrown)
     _subscriptions(instance, set() if is_over else run.messages())
     Entry.objects.bulk_create(move.entries)
 
@@ -195,7 +197,7 @@ def excluded(instance: Instance, assignment: Mapping[str, Any]) -> list[str]:
     return sorted(subject for subject in subjects if subject)
 
 
-def _jobs(move: Move, run: Run) -> None:
+def _jobs(move: Move, run: Run, thrown: Iterable[Thrown]) -> None:
     instance = move.instance
     services = [] if run.is_over else run.services()
     waiting = {job_id(instance.pk, task.id): task for task in services}
@@ -212,9 +214,9 @@ def _jobs(move: Move, run: Run) -> None:
             None,
             "",
             "flows.message",
-            {"name": thrown.name, "payload": dict(thrown.payload)},
+            {"name": message.name, "payload": dict(message.payload)},
         )
-        for index, thrown in enumerate(run.thrown())
+        for index, message in enumerate(thrown)
     ]
     Job.objects.bulk_create(jobs)
     # What a boundary event or an end took back is not to be done any more.
