@@ -90,6 +90,14 @@ def test_a_granted_authority_is_seen_by_both_and_a_private_one_by_its_own(
     assert [row[0] for row in as_authenticator.execute(query)] == ["guest's own", "issuing"]
 
 
+def test_a_suspended_authority_is_told_with_since_when(as_authenticator: Any) -> None:
+    query = "SELECT name FROM api.authorities WHERE suspended_at IS NOT NULL"
+    for namespace in ("default", "guest"):
+        become(as_authenticator, "web_user", CLAIMS | {"namespace": namespace}, is_checked=True)
+        assert as_authenticator.execute(query).fetchall() == [("issuing",)]
+        as_authenticator.rollback()
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_claims_that_nobody_checked_show_no_row(as_authenticator: Any, view: str) -> None:
     become(as_authenticator, "web_user", CLAIMS, is_checked=False)

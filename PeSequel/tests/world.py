@@ -7,8 +7,10 @@ from uuid import UUID, uuid5
 from pkakey_events import (
     Actor,
     AuditRecordedV1,
+    AuthorityActivatedV1,
     AuthorityCreatedV2,
     AuthorityGrantedV1,
+    AuthoritySuspendedV1,
     CertificateIssuedV1,
     CertificateIssuedV2,
     CertificateRevokedV1,
@@ -109,6 +111,16 @@ def authority(name: str, authority_id: UUID, parent: UUID | None, namespace: str
     )
 
 
+def suspension(again: UUID, once: UUID) -> None:
+    """Suspend both, activate both, and suspend the first again."""
+    for version, change in enumerate((AuthoritySuspendedV1, AuthorityActivatedV1), start=2):
+        for authority_id, namespace in ((again, "default"), (once, "guest")):
+            envelope(
+                change(authority_id=authority_id, authority_version=version), namespace=namespace
+            )
+    envelope(AuthoritySuspendedV1(authority_id=again, authority_version=4), namespace="default")
+
+
 def audit(entry_id: int, action: str, namespace: str) -> None:
     envelope(
         AuditRecordedV1(
@@ -131,6 +143,7 @@ def events() -> list[dict[str, Any]]:
     authority("guest's own", PRIVATE, None, "guest")
     granted = AuthorityGrantedV1(authority_id=ISSUING, granted_namespace="guest")
     envelope(granted, namespace="default")
+    suspension(ISSUING, PRIVATE)
     for namespace in ("default", "guest"):
         for version in (1, 2):
             envelope(

@@ -14,9 +14,11 @@ from pkakey_events import (
     MAX_ENVELOPE_BYTES,
     Actor,
     AuditRecordedV1,
+    AuthorityActivatedV1,
     AuthorityCreatedV1,
     AuthorityCreatedV2,
     AuthorityGrantedV1,
+    AuthoritySuspendedV1,
     CertificateExpiringV1,
     CertificateIssuedV1,
     CertificateIssuedV2,
@@ -119,6 +121,8 @@ EVENTS: list[Event] = [
         key_id=None,
     ),
     AuthorityGrantedV1(authority_id=ID, granted_namespace="guest"),
+    AuthoritySuspendedV1(authority_id=ID, authority_version=2),
+    AuthorityActivatedV1(authority_id=ID, authority_version=2**63 - 1),
     ProfilePublishedV1(
         name="tls-server",
         version=1,
@@ -164,6 +168,8 @@ PUBLISHED = {
     ("authority.created", 2): "authority_id certificate_sha256 key_algorithm key_id name "
     "not_after not_before parent_id profile serial_number subject",
     ("authority.granted", 1): "authority_id granted_namespace",
+    ("authority.suspended", 1): "authority_id authority_version",
+    ("authority.activated", 1): "authority_id authority_version",
     ("profile.published", 1): "description digest kind name rules title version",
     ("request.abandoned", 1): "authority_id note profile request_id requested_at requested_by "
     "requested_by_kind serial_number source subject",

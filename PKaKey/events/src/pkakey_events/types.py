@@ -183,6 +183,30 @@ class AuthorityGrantedV1(Event):
     granted_namespace: NamespaceName
 
 
+class AuthoritySuspendedV1(Event):
+    """An authority issues nothing from now on; its CRLs and OCSP responses go on.
+
+    ``authority_version`` grows with each change: of two such events the one with the higher says
+    how it is.
+    """
+
+    TYPE: ClassVar[str] = "authority.suspended"
+    VERSION: ClassVar[int] = 1
+
+    authority_id: UUID
+    authority_version: BigInteger
+
+
+class AuthorityActivatedV1(Event):
+    """A suspended authority issues again; ``authority_version`` as in ``authority.suspended``."""
+
+    TYPE: ClassVar[str] = "authority.activated"
+    VERSION: ClassVar[int] = 1
+
+    authority_id: UUID
+    authority_version: BigInteger
+
+
 class ProfilePublishedV1(Event):
     """A new version of a profile is the one that the namespace issues under from now on."""
 
@@ -270,6 +294,8 @@ EVENT_TYPES: Mapping[tuple[str, int], type[Event]] = MappingProxyType(
             AuthorityCreatedV1,
             AuthorityCreatedV2,
             AuthorityGrantedV1,
+            AuthoritySuspendedV1,
+            AuthorityActivatedV1,
             ProfilePublishedV1,
             RequestAbandonedV1,
             AuditRecordedV1,

@@ -110,6 +110,32 @@ def test_a_ceremony_that_was_not_confirmed_is_undone(asking: Any, suspended: UUI
     assert is_suspended(asking, suspended)
 
 
+def test_each_change_is_told_once_with_a_version_that_grows(
+    asking: Any, suspended: UUID, admin_connection: Any
+) -> None:
+    from pkakey_events import EVENT_TYPES
+
+    process = str(uuid4())
+    for name in ("activate-authority", "activate-authority", "deactivate-authority"):
+        assert act(suspended, name, process=process).status_code == 200
+    asking.services.suspend_authority(
+        principal=asking.admin, authority_id=suspended, now=asking.now
+    )
+    told = admin_connection.execute(
+        "SELECT type, version, payload FROM outbox_event WHERE type IN "
+        "('authority.suspended', 'authority.activated') ORDER BY number"
+    ).fetchall()
+    assert [each[0].removeprefix("authority.") for each in told] == [
+        "suspended",
+        "activated",
+        "suspended",
+    ]
+    events = [EVENT_TYPES[kind, version].model_validate(payload) for kind, version, payload in told]
+    assert {event.authority_id for event in events} == {suspended}
+    versions = [event.authority_version for event in events]
+    assert versions == sorted(set(versions))
+
+
 def test_the_same_step_again_does_not_undo_what_came_after(
     asking: Any, suspended: UUID, admin_connection: Any
 ) -> None:

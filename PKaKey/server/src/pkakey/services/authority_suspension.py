@@ -8,13 +8,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import F
-
 from pkakey.services.closing import Allowed, told
 from pkakey.services.errors import Conflict, NotFound
 from pkakey.services.issuing_authority import IssuingAuthority, forget
 from pkakey.services.principals import Principal, require
-from pkakey.services.records import record
+from pkakey.services.records import Told, record
 from pkakey.store.authorities.models import Authority, AuthorityAct
 from pkakey.store.context import acting_as
 
@@ -40,10 +38,11 @@ def suspend_authority(*, principal: Principal, authority_id: UUID, now: datetime
     """
     require(principal, "authorities:manage")
     with acting_as(principal):
-        if _set(authority_id, now):
+        change = _set(authority_id, now)
+        if change is not None:
             record(
-                principal=principal, now=now, action="authority.suspended",
-                target=str(authority_id), details={},
+                principal=principal, now=now, action=change.type,
+                target=str(authority_id), details={}, told=change,
             )  # fmt: skip
     forget()
 
@@ -72,11 +71,11 @@ def act_on_authority(
             defaults={"at": now},
         )
         if is_new:
-            _set(authority_id, None if act == ACTIVATE else now)
+            change = _set(authority_id, None if act == ACTIVATE else now)
             action = "authority.activated" if act == ACTIVATE else "authority.suspended"
             record(
                 principal=principal, now=now, action=action, target=str(authority_id),
-                details=told(allowed),
+                details=told(allowed), told=change,
             )  # fmt: skip
     forget()
     return {"authority": str(authority_id), "act": act}
@@ -93,12 +92,17 @@ def _own(authority_id: UUID) -> Authority:
     return found
 
 
-def _set(authority_id: UUID, suspended_at: datetime | None) -> bool:
-    """Change it, unless it is so; a new version, so that no process goes on from memory."""
+def _set(authority_id: UUID, suspended_at: datetime | None) -> Told | None:
+    """Change it and return what to tell, unless it is so.
+
+    A change is a new version of the row, so that no process goes on from memory.
+    """
     found = _own(authority_id)
     if (found.suspended_at is None) == (suspended_at is None):
-        return False
-    Authority.objects.filter(id=authority_id).update(
-        suspended_at=suspended_at, version=F("version") + 1
+        return None
+    version = found.version + 1
+    Authority.objects.filter(id=authority_id).update(suspended_at=suspended_at, version=version)
+    return Told(
+        type="authority.activated" if suspended_at is None else "authority.suspended",
+        payload={"authority_id": str(authority_id), "authority_version": version},
     )
-    return True
