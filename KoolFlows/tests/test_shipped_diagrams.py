@@ -414,20 +414,6 @@ class TestDrill:
         )
 
 
-def test_every_end_and_every_task_of_the_shipped_diagrams_is_named_in_these_tests() -> None:
-    import re
-
-    tests = Path(__file__).read_text()
-    ends = {
-        name
-        for file in DIAGRAMS.glob("*.bpmn")
-        for name in re.findall(r'<endEvent id="(\w+)"', file.read_text())
-    }
-    told_by_effects = {"OneReminded", "RevokeEscalated", "ChaseReminded", "ChaseLetInEnd",
-                       "ChaseTicketOpen", "CaCeremonyDone", "CaCeremonyUndone"}  # fmt: skip
-    assert {name for name in ends if name not in tests} - told_by_effects == set()
-
-
 def test_deploying_the_shipped_diagrams_again_changes_nothing(shipped: Any) -> None:
     with shipped.as_role("koolflows_worker"):
         assert shipped.services.deploy_shipped(DIAGRAMS, now=shipped.now) == []
