@@ -32,9 +32,13 @@ _UNTIL: Final = re.compile(r"^Until:(.*)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class TokenKeys:
-    """Signs by the first key; `pems` never shows in a traceback."""
+    """Signs by the first key; `pems` never shows in a traceback.
+
+    That key is kept as read: reading one checks its primes, some 50 ms of work.
+    """
 
     pems: tuple[str, ...] = field(repr=False)
+    private: RSAPrivateKey = field(repr=False)
     key_id: str
     jwks: bytes
     public: KeySet
@@ -43,7 +47,7 @@ class TokenKeys:
         """Return a signed access token (`typ` as RFC 9068 section 2.1 has it)."""
         return jwt.encode(
             claims,
-            self.pems[0],
+            self.private,
             algorithm=ALGORITHM,
             headers={"kid": self.key_id, "typ": "at+jwt"},
         )
@@ -90,15 +94,20 @@ def _until(text: str) -> datetime | None:
 
 @lru_cache(maxsize=4)
 def _load(pems: tuple[str, ...]) -> TokenKeys:
-    entries = [_jwk(pem) for pem in pems]
+    keys = [_private(pem) for pem in pems]
+    entries = [_jwk(key) for key in keys]
     document = json.dumps({"keys": entries}).encode()
-    return TokenKeys(pems, entries[0]["kid"], document, KeySet.of(document))
+    return TokenKeys(pems, keys[0], entries[0]["kid"], document, KeySet.of(document))
 
 
-def _jwk(pem: str) -> dict[str, str]:
+def _private(pem: str) -> RSAPrivateKey:
     key = load_pem_private_key(pem.encode(), password=None)
     if not isinstance(key, RSAPrivateKey) or key.key_size < MIN_BITS:
         raise ValueError(f"A key for signing tokens is RSA of at least {MIN_BITS} bits.")
+    return key
+
+
+def _jwk(key: RSAPrivateKey) -> dict[str, str]:
     entry: dict[str, str] = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
     entry = {name: entry[name] for name in ("kty", "n", "e")}
     return entry | {"kid": jwk_thumbprint(entry), "use": "sig", "alg": ALGORITHM}
