@@ -69,7 +69,7 @@ def fill(admin_url: str, certificates: int) -> None:
                     "departments": DEPARTMENTS,
                 },
             )
-        admin.execute("VACUUM ANALYZE inventory.certificate")
+        admin.execute("VACUUM ANALYZE inventory.certificate, inventory.request")
 
 
 @contextmanager
@@ -135,6 +135,7 @@ def questions(admin_url: str, certificates: int) -> dict[str, Callable[[], str]]
         "fingerprint": lambda: f"/rpc/search_by_fingerprint?fingerprint={one()[1]}",
         "key id": lambda: f"/rpc/search_by_key_id?key_id={one()[2]}",
         "newest 100": lambda: "/certificates?order=issued_at.desc&limit=100",
+        "newest 100 requests": lambda: "/requests?order=requested_at.desc&limit=100",
         "next to end, 100": lambda: (
             "/certificates?status=eq.valid&not_after=gt.now&order=not_after&limit=100"
         ),

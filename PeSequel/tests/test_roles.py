@@ -15,8 +15,8 @@ VIEWS = [
 # What the views show, to each role by the policies of its own.
 BEHIND_VIEWS = [
     "inventory.certificate", "inventory.authority", "inventory.authority_grant",
-    "inventory.profile", "inventory.abandoned_request", "inventory.audit_entry",
-    "inventory.daily_count",
+    "inventory.profile", "inventory.abandoned_request", "inventory.request",
+    "inventory.audit_entry", "inventory.daily_count",
 ]  # fmt: skip
 CLOSED = [
     "inventory.progress", "inventory.set_aside", "inventory.early_revocation", "gate.secret",

@@ -26,7 +26,17 @@ def examples(language: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def teams(data_api: Any, data_dsn: Callable[[str], str]) -> Iterator[Callable[[str], str]]:
+def turn(database_admin_url: str) -> Iterator[None]:
+    """Let one worker at once have teams: their roles belong to the whole server."""
+    with psycopg.connect(database_admin_url, autocommit=True) as admin:
+        admin.execute("SELECT pg_advisory_lock(hashtext('the tests of teams'))")
+        yield
+
+
+@pytest.fixture(scope="module")
+def teams(
+    turn: None, data_api: Any, data_dsn: Callable[[str], str]
+) -> Iterator[Callable[[str], str]]:
     """Two teams: `fleet` of the namespace default, `lab` of guest; how each signs in to SQL."""
     database = psycopg.conninfo.conninfo_to_dict(data_api.admin_url)["dbname"]
     for team, namespace in (("fleet", "default"), ("lab", "guest")):
