@@ -28,7 +28,8 @@ INSERT INTO inventory.request (
     requested_by, requested_by_kind, requested_at, note)
 SELECT request_id, namespace, authority_id, 'abandoned', serial_number, subject, profile, source,
        requested_by, requested_by_kind, requested_at, note
-FROM inventory.abandoned_request;
+FROM inventory.abandoned_request
+ON CONFLICT DO NOTHING;
 CREATE INDEX request_newest ON inventory.request (namespace, requested_at DESC);
 CREATE INDEX request_serial_number ON inventory.request (serial_number);
 
@@ -46,7 +47,13 @@ BEGIN
         requested_by, requested_by_kind, requested_at)
     SELECT certificate_id, namespace, authority_id, 'issued', serial_number, subject, profile,
            source, requested_by, requested_by_kind, issued_at
-    FROM added;
+    FROM added
+    -- Whatever else was told of it, in whatever order: there is a certificate.
+    ON CONFLICT (request_id) DO UPDATE SET
+        outcome = excluded.outcome, serial_number = excluded.serial_number,
+        subject = excluded.subject, profile = excluded.profile, source = excluded.source,
+        requested_by = excluded.requested_by, requested_by_kind = excluded.requested_by_kind,
+        requested_at = excluded.requested_at, note = NULL;
     RETURN NULL;
 END $$;
 CREATE TRIGGER keep_requests AFTER INSERT ON inventory.certificate
@@ -61,7 +68,8 @@ BEGIN
         requested_by, requested_by_kind, requested_at, note)
     SELECT request_id, namespace, authority_id, 'abandoned', serial_number, subject, profile,
            source, requested_by, requested_by_kind, requested_at, note
-    FROM added;
+    FROM added
+    ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
 CREATE TRIGGER keep_requests AFTER INSERT ON inventory.abandoned_request

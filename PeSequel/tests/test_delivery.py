@@ -126,6 +126,22 @@ def test_a_revocation_before_its_certificate_waits_for_it_and_is_told(
     assert len(rows["daily_count"]) <= 2
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_request_that_was_given_up_and_has_a_certificate_all_the_same_is_issued(
+    writer: Any, content: Callable[[], Rows], order: int
+) -> None:
+    issued, abandoned = (
+        next(event for event in world.events() if event["type"] == kind)
+        for kind in ("certificate.issued", "request.abandoned")
+    )
+    abandoned["payload"]["request_id"] = issued["payload"]["certificate_id"]
+    for event in [issued, abandoned][::order]:
+        deliver(writer, [event])
+    ((row,),) = content()["request"]
+    assert "issued" in row
+    assert abandoned["payload"]["note"] not in row
+
+
 @pytest.mark.parametrize("broken", ["no uuid", "no time", "no payload"])
 def test_a_batch_with_a_broken_event_counts_as_nothing(
     writer: Any, content: Callable[[], Rows], expected: Rows, broken: str

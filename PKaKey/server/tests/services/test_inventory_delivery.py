@@ -17,6 +17,7 @@ TABLES = {
     "profile": "namespace, name, version",
     "certificate": "certificate_id",
     "abandoned_request": "request_id",
+    "request": "request_id",
     "audit_entry": "entry_id",
     "daily_count": "namespace, day",
     "early_revocation": "certificate_id",
