@@ -35,8 +35,8 @@ test: $(VENV)/.installed-dev ## Run the tests (a real PostgreSQL, Valkey, Traefi
 	@# As many at once as there are cores; each worker has a database of its own.
 	@$(BIN)/python -m pytest identity PKaKey PeSequel ddt QueWall tests -n auto $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest KoolFlows --ds=koolflows.config.settings_test -n auto $(PYTEST_ARGS)
-	@# The platform's own tests break its parts in turn, so they keep their order.
-	@$(BIN)/python -m pytest e2e --ignore=e2e/stack --ignore=e2e/swarm -p no:randomly $(PYTEST_ARGS)
+	@# The platform's own tests break its parts in turn, so a file keeps its order: two platforms, a file at a time.
+	@$(BIN)/python -m pytest e2e --ignore=e2e/stack --ignore=e2e/swarm -p no:randomly -n 2 --dist loadfile $(PYTEST_ARGS)
 
 stack-test: $(VENV)/.installed-dev ## Run docker-compose.yml on a real Docker engine, with local images, and test it
 	@sh bin/test-programs
