@@ -302,7 +302,8 @@ def _failed(error: SpiffWorkflowException) -> StepFailed:
     while cause is not None:
         if isinstance(cause, FlowError):
             return StepFailed(cause.code, cause.detail, element=cause.element)
-        cause = getattr(cause, "exception", None) or cause.__cause__
+        # SpiffWorkflow's decision tasks make an error of their own while they handle ours.
+        cause = getattr(cause, "exception", None) or cause.__cause__ or cause.__context__
     spec = getattr(error, "task_spec", None)
     return StepFailed(
         "flow.step-failed", str(error)[:300], element=str(getattr(spec, "bpmn_id", "") or "")

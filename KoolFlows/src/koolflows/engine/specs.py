@@ -1,5 +1,6 @@
 """SpiffWorkflow's parser and serialiser, with our service tasks and timers in them."""
 
+import copy
 import json
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from SpiffWorkflow.bpmn.serializer.default.workflow import BpmnWorkflowConverter
 from SpiffWorkflow.bpmn.serializer.workflow import BpmnWorkflowSerializer
 from SpiffWorkflow.bpmn.specs.defaults import BoundaryEvent, IntermediateCatchEvent
 from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import LoopTask
+from SpiffWorkflow.dmn.engine.DMNEngine import DMNEngine
+from SpiffWorkflow.dmn.specs.model import HitPolicy
 from SpiffWorkflow.spiff.parser.event_parsers import (
     SpiffBoundaryEventParser,
     SpiffIntermediateCatchEventParser,
@@ -26,6 +29,7 @@ from SpiffWorkflow.spiff.parser.task_spec import ServiceTaskParser, SpiffTaskPar
 from SpiffWorkflow.spiff.serializer.config import SPIFF_CONFIG, ServiceTaskConverter
 from SpiffWorkflow.spiff.serializer.task_spec import SpiffMultiInstanceConverter
 from SpiffWorkflow.spiff.specs.defaults import (
+    BusinessRuleTask,
     ParallelMultiInstanceTask,
     SequentialMultiInstanceTask,
     ServiceTask,
@@ -95,6 +99,26 @@ def _count(spec: Any, task: Any) -> Any:  # noqa: ANN401  # Spiff's.
     if spec.data_input is not None:
         return len(spec.data_input.get(task))
     return task.workflow.script_engine.evaluate(task, spec.cardinality)
+
+
+class DecisionEngine(DMNEngine):
+    """Decides by a table, and holds UNIQUE to its word: SpiffWorkflow takes the first that fits."""
+
+    def decide(self, task: Any) -> Any:  # noqa: ANN401  # Spiff's task and rules.
+        """Return the rules that fit (DMN 1.3 section 8.2.8); raises `StepFailed` for too many."""
+        if self.decision_table.hit_policy != HitPolicy.UNIQUE.value:
+            return super().decide(task)
+        every = copy.copy(self.decision_table)
+        every.hit_policy = HitPolicy.COLLECT.value
+        rules = DMNEngine(every).decide(task)
+        if len(rules) > 1:
+            named = ", ".join(repr(rule.id) for rule in rules[:5])
+            raise StepFailed(
+                "decision.not-unique",
+                f"The rules {named} fit at once; the table's hit policy UNIQUE wants one at most.",
+                element=task.task_spec.bpmn_id or "",
+            )
+        return rules
 
 
 class _Timers:
@@ -174,6 +198,7 @@ class Compiled:
         self.subprocess_specs = subprocess_specs
         for each in (spec, *subprocess_specs.values()):
             _connect_loops(each)
+            _hold_decisions(each)
 
     def dump(self) -> str:
         """Return the specification as text."""
@@ -204,6 +229,12 @@ def _connect_loops(spec: Any) -> None:  # noqa: ANN401  # Spiff's specification.
             inner = spec.task_specs[task_spec.task_spec]
             if not inner.completed_event.is_connected(task_spec.merge_child):
                 inner.completed_event.connect(task_spec.merge_child)
+
+
+def _hold_decisions(spec: Any) -> None:  # noqa: ANN401  # As above.
+    for task_spec in spec.task_specs.values():
+        if isinstance(task_spec, BusinessRuleTask):
+            task_spec.dmnEngine = DecisionEngine(task_spec.dmnEngine.decision_table)
 
 
 def state_text(workflow: Any) -> str:  # noqa: ANN401  # Spiff's workflow.
