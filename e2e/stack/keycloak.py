@@ -34,7 +34,13 @@ class Keycloak:
             }  # fmt: skip
             answer = httpx.post(
                 f"{base}/realms/master/protocol/openid-connect/token", data=form, timeout=60
-            ).raise_for_status()
+            )
+            if not answer.is_success:
+                raise httpx.HTTPStatusError(
+                    f"Keycloak says {answer.status_code}: {answer.text[:300]}",
+                    request=answer.request,
+                    response=answer,
+                )
             self.administrators_token, self._until = (
                 answer.json()["access_token"],
                 time.monotonic() + 30,
@@ -43,6 +49,14 @@ class Keycloak:
             method, f"{base}/admin/realms/theddt{path}", json=body, timeout=60,
             headers={"Authorization": f"Bearer {self.administrators_token}"},
         )  # fmt: skip
+
+    def answers(self) -> bool:
+        """Whether its administrator is signed in and hears of people, so its database is there."""
+        self._until = 0
+        try:
+            return self.admin("GET", "/users/count").is_success
+        except httpx.HTTPError:
+            return False
 
     def person(self, username: str, group: str, *, namespace: str = "") -> None:
         """Make a person with a password, in a group such as /default/admins."""

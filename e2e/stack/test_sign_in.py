@@ -106,9 +106,10 @@ def test_the_first_administrator_chooses_a_password_and_reaches_the_portal(
     keep(page, "rest-api")
     page.goto(stack.address("keycloak", "/admin/theddt/console/"))
     expect(page.get_by_text("Realm settings").first).to_be_visible()
+    expect(page.get_by_role("heading", name="theDDT").first).to_be_visible()
     keep(page, "keycloak-console")
     page.goto(stack.address("keycloak", "/admin/theddt/console/#/theddt/users"))
-    expect(page.get_by_text("First").first).to_be_visible()
+    expect(page.get_by_role("link", name="admin", exact=True)).to_be_visible()
     keep(page, "keycloak-people")
 
 
@@ -184,6 +185,7 @@ def test_who_administers_databases_gets_pgadmin_with_the_server_listed(
     at_keycloak(page, "dora")
     page.wait_for_url(stack.address("pgadmin", "/browser/**"))
     expect(page.get_by_text("theDDT").first).to_be_visible()
+    expect(page.get_by_text("Loading pgAdmin").first).to_be_hidden()
     keep(page, "pgadmin")
     assert go(page, stack.address("", "/dashboard/")).status == 403
 
