@@ -35,7 +35,7 @@ def relying(
     """The same platform with Keycloak as its provider."""
     from pkakey.config import wiring
     from pkakey.config.relying import relying_settings
-    from pkakey.services import Services
+    from pkakey.services import Services, callers
     from pkakey.services.outside import SignInProvider
 
     sign_in = SignInProvider(
@@ -44,6 +44,8 @@ def relying(
         client_id=provider.CLIENT_ID,
         audience="pkakey",
     )
+    # A realm before this one may have had its port: what is remembered of its keys is not ours.
+    callers._verifier.cache_clear()
     services = Services(replace(platform.services.outside, sign_in=sign_in))
     monkeypatch.setattr(wiring, "services", lambda: services)
     overrides = relying_settings(
