@@ -21,7 +21,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from KoolFlows.tests.linear import catch, decision, linear, message, throw
+from KoolFlows.tests.test_messages import RECEIVER, SENDER
 
 pytestmark = pytest.mark.timeout(300)
 KEY = "certificate-approval-one"
@@ -304,20 +304,10 @@ def test_killed_while_something_is_undone_it_is_undone_once(
 
 def send_a_message(flows: Any) -> tuple[UUID, UUID]:
     """Start a process that waits for a message and one that sends it: their ids."""
-    flows.deploy(
-        linear(
-            "sender", throw("Say", "news", "{'business_key': order}"), decision("After"),
-            messages=message("news"),
-        )
-    )  # fmt: skip
-    flows.deploy(
-        linear(
-            "receiver", catch("Hear", "news", "heard"), decision("Heard"),
-            messages=message("news"), business_key="order",
-        )
-    )  # fmt: skip
+    flows.deploy(SENDER)
+    flows.deploy(RECEIVER)
     receiver = flows.start("receiver", {"order": "17"})
-    return flows.start("sender", {"order": "17"}), receiver
+    return flows.start("sender", {"order": "17", "said": "hello"}), receiver
 
 
 def blocked(admin_dsn: str) -> Callable[[], bool]:

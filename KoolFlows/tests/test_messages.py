@@ -10,21 +10,21 @@ from KoolFlows.tests.linear import catch, decision, linear, message, throw
 PAYLOAD = "{'business_key': order, 'said': said}"
 
 
+SENDER = linear(
+    "sender", throw("Say", "news", PAYLOAD), decision("After"), decision("Last"),
+    messages=message("news"),
+)  # fmt: skip
+RECEIVER = linear(
+    "receiver", catch("Hear", "news", "heard"), decision("Heard"),
+    messages=message("news"), business_key="order",
+)  # fmt: skip
+
+
 @pytest.fixture
 def two(flows: Any) -> Any:
     """A process that sends, and one that waits, then has a task; so has the sender."""
-    flows.deploy(
-        linear(
-            "sender", throw("Say", "news", PAYLOAD), decision("After"), decision("Last"),
-            messages=message("news"),
-        )
-    )  # fmt: skip
-    flows.deploy(
-        linear(
-            "receiver", catch("Hear", "news", "heard"), decision("Heard"),
-            messages=message("news"), business_key="order",
-        )
-    )  # fmt: skip
+    flows.deploy(SENDER)
+    flows.deploy(RECEIVER)
     return flows
 
 
@@ -64,10 +64,7 @@ def test_what_was_sent_is_not_sent_again_when_the_sender_moves_on(two: Any) -> N
 
 def test_a_message_that_is_sent_with_the_last_move_is_sent(flows: Any) -> None:
     flows.deploy(linear("last", throw("Say", "news", PAYLOAD), messages=message("news")))
-    flows.deploy(
-        linear("receiver", catch("Hear", "news", "heard"), decision("Heard"),
-               messages=message("news"), business_key="order")
-    )  # fmt: skip
+    flows.deploy(RECEIVER)
     waiting = receiver(flows)
     sender = flows.start("last", {"order": "17", "said": "goodbye"})
     assert flows.outcome(sender) == ("completed", "Over")
