@@ -4,13 +4,14 @@ import json
 import socketserver
 import subprocess
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.swarm.__main__ import resolved
 from deploy.swarm.stack import PREPARATION, Choices, translate
-from e2e.stack.stack import Stack, eventually
+from e2e.stack.stack import Stack
 
 NAME = "theddt"
 JOBS = (
@@ -48,11 +49,14 @@ class Swarm(Stack):
     def up(self) -> None:
         """Deploy and wait until everything is well."""
         self.deploy()
-        self.settle(300)
+        self.settle(480)
 
     def settle(self, seconds: float = 180) -> None:
         """Wait until every service has its replicas and every job has ended well."""
-        eventually(lambda: not self.unwell(), "every service has its replicas", seconds)
+        end = time.monotonic() + seconds
+        while unwell := self.unwell():
+            assert time.monotonic() < end, f"not well within {seconds:.0f} s: {', '.join(unwell)}"
+            time.sleep(1)
 
     def unwell(self) -> list[str]:
         """Return the services that have fewer replicas than they should, and jobs that go on."""

@@ -25,6 +25,8 @@ from e2e.swarm.swarm import NAME, Swarm, docker
 from tests.test_swarm_stack import resolved as by_hand
 
 __all__ = ["browser", "page"]
+# The first one waits for the whole stack.
+pytestmark = pytest.mark.timeout(600)
 CERTIFICATES = "/api/v1/certificates/"
 
 
