@@ -207,6 +207,7 @@ def test_a_restore_is_refused_where_a_platform_is(stack: Stack, made: dict[str, 
     assert stack.unwell() == []
 
 
+@pytest.mark.timeout(600)  # The whole stack starts twice.
 def test_after_the_loss_of_every_volume_and_secret_a_restore_brings_all_back(
     stack: Stack,
     keycloak: Keycloak,
